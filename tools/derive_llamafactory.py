@@ -16,9 +16,10 @@ from __future__ import annotations
 import ast
 import re
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tools.surfaces import (
     Sources,
@@ -117,8 +118,7 @@ GROUPS = {
 SECRET = re.compile(r"(_token|_api_key|_secret|_webhook_url)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Kinds:
+class Kinds(Struct, frozen=True):
     """What an annotation allows."""
 
     kinds: frozenset[str]
@@ -207,8 +207,7 @@ def split_names(sources: Sources) -> set[str]:
 # ---------------------------------------------------------------- wheels
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(Struct, frozen=True):
     """Where the wheels lie; fetched from the package index when they are not there."""
 
     path: Path

@@ -25,9 +25,10 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen import schema
 from ftgen.schema import Schema
@@ -37,8 +38,7 @@ SCHEMAS = Path(__file__).parents[1] / "schemas"
 SOURCES = "SOURCES.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(Struct, frozen=True):
     """A Go module at a release: what is read from it goes to `folder`.
 
     Attributes:

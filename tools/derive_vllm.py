@@ -25,9 +25,10 @@ import shutil
 import tarfile
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from tools.surfaces import Sources, Surfaces, alternatives, field_keywords, source_list, text_of, value_of
 
@@ -66,8 +67,7 @@ Described = dict[str, Any]
 # ---------------------------------------------------------------- types
 
 
-@dataclass(frozen=True, slots=True)
-class Types:
+class Types(Struct, frozen=True):
     """Reads annotations as vLLM's `_compute_kwargs` (engine/arg_utils.py) does, in its order of precedence."""
 
     sources: Sources
@@ -149,8 +149,7 @@ def _outer(hint: ast.expr) -> str:
 # ---------------------------------------------------------------- registrations
 
 
-@dataclass(slots=True)
-class Parser:
+class Parser(Struct):
     """Reads the statements that register arguments, and keeps what they register.
 
     Attributes:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Composition, Request
@@ -25,8 +27,7 @@ from tools.options import GROUPS
 DOCUMENT = Path(__file__).parents[1] / "docs" / "hardware.md"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of a combination: a job and what was noticed, or why it was refused."""
 
     job: Compiled | None

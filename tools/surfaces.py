@@ -16,15 +16,15 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 
 
-@dataclass(slots=True)
-class Sources:
+class Sources(Struct):
     """The classes and assignments of a few modules, by name."""
 
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
@@ -144,8 +144,7 @@ def source_list(artefacts: dict[str, Any], files: dict[str, str]) -> str:
     return text_of({"artefacts": artefacts, "files": digests, "registry": "PyPI"})
 
 
-@dataclass(frozen=True, slots=True)
-class Surfaces:
+class Surfaces(Struct, frozen=True):
     """The derived files of one program.
 
     Attributes:

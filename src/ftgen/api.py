@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, overload
 
+from msgspec import Struct
+
 from ftgen import pipeline, runtime, sweeping
 from ftgen.config import compose
 from ftgen.config.compose import Composer, Request
@@ -28,8 +30,7 @@ from ftgen.sweeping.batch import Batch
 from ftgen.text import files, sharing
 
 
-@dataclass(frozen=True, repr=False)
-class Job:
+class Job(Struct, frozen=True):
     """Rendered job.
 
     Attributes:
@@ -65,6 +66,7 @@ class Job:
         return notebook.job(self.row, self.files[self.row.file].decode())
 
 
+# No Struct can be an abstract class.
 @dataclass(frozen=True, repr=False)
 class Sweep(Sequence[Job]):
     """Rendered sweep: a sequence of its jobs.

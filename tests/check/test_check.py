@@ -4,10 +4,10 @@ import gc
 import io
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.golden.cases import CASES, expected
 from tests.golden.placeholders import filled
 

@@ -7,11 +7,11 @@ policies are bound to a namespace of the check's own; policies and bindings are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.rules import conftest as cases
 
 from ftgen.diagnostics import Severity

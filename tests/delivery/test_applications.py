@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ftgen import pipeline
 from ftgen.diagnostics import Rejected

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import fields, replace
 from statistics import median
 
 import pytest
+from msgspec.structs import fields, replace
 
 from ftgen.emulation.estimate.advice import Verdict, estimate, verdict
 from ftgen.emulation.estimate.device import MEASURED, Fragmentation, peak

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
+from msgspec.structs import replace
 
 from ftgen.emulation.estimate import Shape, Training, Verdict, estimate, smallest_change, verdict
 
@@ -131,7 +130,7 @@ def test_ddp_carries_a_copy_of_the_gradients(models):
 
 def test_fsdp_takes_the_rows_of_an_update_at_once_rather_than_keep_gradients(models):
     full = training(models, "qwen3-30b-a3b", method="full", batch=2, accumulation=2, cutoff_len=1024, zero_stage=3)
-    change = smallest_change(dataclasses.replace(full, fsdp=True, world=16, devices=8), 80)
+    change = smallest_change(replace(full, fsdp=True, world=16, devices=8), 80)
     assert change is not None
     assert change.edits == (("per_device_train_batch_size", 4), ("gradient_accumulation_steps", 1))
     assert change.description == "set per_device_train_batch_size=4 and gradient_accumulation_steps=1"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ftgen.emulation.estimate import Shape, Training
 from ftgen.emulation.estimate.device import CONTEXT, GIB, peak

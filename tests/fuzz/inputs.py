@@ -10,7 +10,6 @@ import copy
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from typing import Any
 
 import yaml
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.fuzz import odd
 from tests.fuzz.case import Case
 

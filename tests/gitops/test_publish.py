@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
 from email.utils import parseaddr
 
 import pytest
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Rejected
 from ftgen.output.tree import FileChange, OnImmutableChange, State, WriteOptions, parse_lock

@@ -7,9 +7,9 @@ import os
 import shutil
 import signal
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Rejected
 from ftgen.output.tree import parse_lock

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 from tests.preview.jobs import claim, container, task, volcano_job
 
 from ftgen import pipeline, runtime
@@ -293,7 +293,7 @@ def test_what_is_given_stays_as_it_is(composer: Composer) -> None:
 
 
 def test_a_preview_is_json(composer: Composer) -> None:
-    found = [asdict(pod) for pod in pods(composer, "storage=nfs")]
+    found = to_builtins(pods(composer, "storage=nfs"))
     assert json.loads(json.dumps(found))[0]["job"] == found[0]["job"]
 
 
@@ -330,4 +330,4 @@ def test_no_shape_of_a_manifest_is_too_odd(pod: Any, spare: Any, plugins: Any) -
     for version, kind in kinds:
         found = preview.pods([{"apiVersion": version, "kind": kind, "metadata": spare, "spec": spec, "data": pod}])
         preview.compare(found)
-        json.dumps([asdict(each) for each in found])
+        json.dumps(to_builtins(found))

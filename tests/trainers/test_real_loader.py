@@ -11,12 +11,12 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.trainers.made_data import SECOND, Made, made
 
 from ftgen.diagnostics import Severity

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Rejected
 from ftgen.output.tree import (

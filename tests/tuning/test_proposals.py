@@ -7,10 +7,10 @@ import os
 import statistics
 import subprocess
 import sys
-from dataclasses import replace
 
 import optuna
 import pytest
+from msgspec.structs import replace
 from tests.tuning.conftest import loss
 
 from ftgen.sweeping.space import Parameter

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic
 from ftgen.text import files
@@ -48,8 +50,7 @@ class Usage(Exception):  # noqa: N818 - how the command line was used, not a mal
     """Error in the use of the command line: exit code 2."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """Parsed command line.
 
     Attributes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from glob import has_magic, iglob
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen import schema
 from ftgen.cli import output, progress
@@ -149,8 +151,7 @@ def _with_objects(options: CheckOptions, names: Iterable[str], texts: _Texts) ->
 _PLACES = 4
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     """Findings of one cause at different locations: the first finding, the first locations, and their number."""
 
     first: Diagnostic

@@ -12,10 +12,11 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen import runtime
 from ftgen.cli import vocabulary
@@ -84,8 +85,7 @@ def _offered(words: Sequence[str], word: str) -> list[str]:
     return sorted(each for each in found if each.isprintable() and not _COMMAND.search(each.removeprefix(word)))
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(Struct, frozen=True, dict=True):
     """Words before the word to complete."""
 
     words: tuple[str, ...]
@@ -253,8 +253,7 @@ class _Line:
         return catalog.choices(self.search_path, self.config_name, chosen)
 
 
-@dataclass(frozen=True)
-class _Keys:
+class _Keys(Struct, frozen=True):
     """Keys of a configuration, from its schema, or from the files of the chosen options where keys are free."""
 
     line: _Line

@@ -10,11 +10,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen import __version__
 from ftgen.cli import output, progress, reading, rebuild, report, request
@@ -54,8 +56,7 @@ class Reason(StrEnum):
     UNRECORDED = "unrecorded"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """File that differs.
 
     Attributes:
@@ -73,8 +74,7 @@ class Difference:
     fields: tuple[FieldChange, ...] = ()
 
 
-@dataclass(slots=True)
-class Comparison:
+class Comparison(Struct):
     """Comparison of a tree with the renderings of its runs.
 
     Attributes:

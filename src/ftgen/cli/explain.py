@@ -6,9 +6,10 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from ftgen.cli import output, programs, request, vocabulary
 from ftgen.cli.arguments import Arguments, Usage

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from ftgen.cli import output, reading
 from ftgen.cli.arguments import Arguments, Usage

@@ -6,9 +6,10 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen import pipeline
 from ftgen.cli import output, report, request, writing
@@ -23,8 +24,7 @@ from ftgen.trainers import image, recipe
 _PREFIX = "image."
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(Struct, frozen=True):
     """A recipe with its build arguments.
 
     Attributes:

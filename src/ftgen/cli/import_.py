@@ -6,10 +6,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import pipeline, schema
 from ftgen.cli import output, request, writing
@@ -74,8 +76,7 @@ def _imported(words: Sequence[str], composer: Composer, overrides: Sequence[str]
     return _from_file(words[0], user)
 
 
-@dataclass(frozen=True, slots=True)
-class _User:
+class _User(Struct, frozen=True):
     """The user's configuration and overrides.
 
     Attributes:
@@ -239,7 +240,7 @@ def _from_run(run: DockerRun, notes: Sequence[Diagnostic], user: _User) -> _Impo
     return config.without_defaults(_defaults(config, user.composer)), result.documents, diagnostics
 
 
-class _Unwritten(Patch):
+class _Unwritten(Patch, frozen=True):
     """A document of an overlay that is not written yet."""
 
     def at(self, path: tuple[str | int, ...] = ()) -> Location:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import __version__, pipeline, runtime
 from ftgen.cli import import_, output, request, schema, writing
@@ -26,8 +28,7 @@ from ftgen.pipeline import Workspace
 from ftgen.text import files
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A question: the key or group of its answer, its words, and the answer where nobody gives one."""
 
     key: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.cli import reading
 from ftgen.cli.arguments import Arguments
@@ -20,16 +22,14 @@ _MOST_LOGS = 8
 """Each log is a request to a kubelet, and a process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """Committed jobs of a tree; `exists` says whether there is an index at all."""
 
     jobs: Sequence[Committed]
     exists: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """Runs that were asked for, and the state that tells why one does not run.
 
     Attributes:

@@ -9,10 +9,12 @@ Renders read that file.  Nothing is written where one reference cannot be resolv
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import pipeline
 from ftgen.cli import many, output, progress, request
@@ -29,8 +31,7 @@ from ftgen.text import files
 from ftgen.validation.moving import moving
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Reference to ask about, where it was found first.
 
     Attributes:
@@ -42,8 +43,7 @@ class Asked:
     overrides: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """New pin of a reference; `old` is the one before, empty for none."""
 
     asked: Asked

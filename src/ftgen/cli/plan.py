@@ -8,8 +8,10 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from ftgen import pipeline
 from ftgen.cli import many, output, request, streams
@@ -37,8 +39,7 @@ _GROUPS = 15
 _MIN_NAME = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """Preview of a render.
 
     Attributes:

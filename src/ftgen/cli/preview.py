@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+from msgspec import to_builtins
 
 from ftgen import pipeline
 from ftgen.cli import many, output, request, streams
@@ -50,7 +51,7 @@ def _plain(pods: Sequence[Pod]) -> dict[str, Any]:
         "name": first.job,
         "namespace": first.namespace,
         "replicas": preview.replicas(pods),
-        "pods": [asdict(pod) for pod in pods],
+        "pods": to_builtins(pods),
     }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, error
 from ftgen.trainers import command, vllm
@@ -12,8 +14,7 @@ from ftgen.trainers.surface import Argument, surface, versions
 from ftgen.validation.arguments import UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """Release of a program whose arguments are known.
 
     Attributes:

@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from ftgen.cli import streams
 from ftgen.cli.arguments import Arguments, is_terminal
@@ -23,8 +24,7 @@ _BAR = 24
 _DOCUMENTS = ("json", "sarif")
 
 
-@dataclass(frozen=True, slots=True)
-class _Display:
+class _Display(Struct, frozen=True):
     """Where and how often progress is shown.
 
     Attributes:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import __version__
 from ftgen.cli import output, progress, request, streams
@@ -35,8 +37,7 @@ if TYPE_CHECKING:
     from ftgen.pipeline.serving import CompiledService
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """Manifest on disk: its bytes, its annotations, and its entry in a tree's index."""
 
     file: Path

@@ -10,11 +10,12 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from ftgen.cli import streams
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity, credentials

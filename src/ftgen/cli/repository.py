@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ftgen import __version__, pipeline
 from ftgen.cli import many, output, progress, reading, request
@@ -23,8 +24,7 @@ _DIGEST = re.compile(rb"ftgen\.dev/config-digest: sha256:([0-9a-f]{64})")
 _LISTED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(Struct, frozen=True):
     """Runs that a command line renders.
 
     Attributes:

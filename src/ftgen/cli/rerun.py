@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments

@@ -6,8 +6,9 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ftgen import runtime
 from ftgen.cli import output, report

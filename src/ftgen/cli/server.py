@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.cli import live
 from ftgen.cli.arguments import Arguments
@@ -22,8 +23,7 @@ from ftgen.validation.manifest import objects as objects_of
 _REPORT = "report it with the manifest and the releases of Kubernetes and Volcano: this is a bug of ftgen"
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
+class _Object(Struct, frozen=True):
     """Object of a file: its document, its path there, and its first line."""
 
     document: yamlio.Document

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import asdict, replace
 
 from ftgen.cli import live, output, progress, report, streams
 from ftgen.cli.arguments import Arguments, Usage
@@ -217,4 +217,4 @@ def _plain(run: Run, observed: Observed, now: datetime) -> Mapping[str, Any]:
 
 def _plain_tracked(run: Run, observed: Observed) -> Mapping[str, Any] | None:
     found = (observed.tracked or {}).get(run.key)
-    return dataclasses.asdict(found) if found else None
+    return asdict(found) if found else None

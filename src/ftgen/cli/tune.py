@@ -6,8 +6,9 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ftgen import tuning
 from ftgen.cli import output, progress, reading, repository, request

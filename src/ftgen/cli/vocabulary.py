@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeGuard
+
+from msgspec import Struct
 
 from ftgen import runtime
 from ftgen.text.kube import INT64_MAX
@@ -25,8 +26,7 @@ UNIT = "x-unit"
 _PYTHON = {"integer": "int", "number": "float", "string": "str", "boolean": "bool", "array": "list", "object": "dict"}
 
 
-@dataclass(frozen=True, slots=True)
-class Documentation:
+class Documentation(Struct, frozen=True):
     """What a key, or an argument of a program, means and takes.
 
     Attributes:

@@ -9,16 +9,16 @@ import hashlib
 import os
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Rejected
 from ftgen.output import tree
 from ftgen.validation.options import CheckOptions, restore_options
 
 
-@dataclass(slots=True)
-class TreeLocks:
+class TreeLocks(Struct):
     """Ownership indexes of the trees that files lie in, each read once.
 
     Attributes:

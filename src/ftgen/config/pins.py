@@ -14,8 +14,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error
 from ftgen.text import kube, yamlio
@@ -58,8 +59,7 @@ Pins = Mapping[Reference, str]
 """Commit or digest by the reference that it stands for."""
 
 
-@dataclass(frozen=True, slots=True)
-class PinFile:
+class PinFile(Struct, frozen=True):
     """File of pins.
 
     Attributes:

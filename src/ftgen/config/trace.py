@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+
+class Layer(Struct, frozen=True):
     """Configuration file of the defaults list.
 
     Attributes:
@@ -21,8 +21,7 @@ class Layer:
     package: str
 
 
-@dataclass(frozen=True, slots=True)
-class OverrideTrace:
+class OverrideTrace(Struct, frozen=True):
     """Command-line override; `index` is its position on the command line, from 1."""
 
     index: int
@@ -30,8 +29,7 @@ class OverrideTrace:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentRead:
+class EnvironmentRead(Struct, frozen=True):
     """Read of an environment variable (`${oc.env:…}`) while a value was resolved.
 
     Attributes:
@@ -42,11 +40,14 @@ class EnvironmentRead:
 
     key: str
     variable: str
-    value: str = field(repr=False)
+    value: str
+
+    def __repr__(self) -> str:
+        # The value may be a secret.
+        return f"{type(self).__name__}({self.key!r}, {self.variable!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """Provenance of a composition.
 
     Attributes:

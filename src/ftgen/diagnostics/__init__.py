@@ -12,8 +12,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import credentials
 
@@ -29,8 +31,7 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """Position in a text: `file` as the user would type it, `line` and `column` counted from 1.
 
     `line` 0 means the file as a whole.  `file` is `<command line>` for an override; `line` is then its
@@ -45,8 +46,7 @@ class Location:
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """Problem in the input.
 
     Attributes:

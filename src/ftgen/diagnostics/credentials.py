@@ -14,10 +14,11 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 
 class Kind(Enum):
@@ -28,8 +29,7 @@ class Kind(Enum):
     RANDOM = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """Secret part of a text.
 
     Attributes:

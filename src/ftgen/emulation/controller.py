@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.emulation import plugins
 from ftgen.schema.version import Version
@@ -70,8 +72,7 @@ def first_host(job: str, task: Mapping[str, Any]) -> str:
 # plugins
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A pod to be, as a plugin sees it.
 
     Attributes:
@@ -105,8 +106,7 @@ class Member:
         return text(self.task.get("name")) == self.role(flag)
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(Struct, frozen=True):
     """Variables that a plugin appends to the containers of a pod.
 
     Attributes:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen.text import kube
 from ftgen.text.shapes import amount, entries, mapping, text
@@ -22,8 +24,7 @@ ConfigMapData = Mapping[str, Mapping[str, Any]]
 """`data` of the ConfigMaps that are known, by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """Value of an environment variable.
 
     Attributes:
@@ -37,8 +38,7 @@ class Value:
     known: bool = True
 
 
-@dataclass(slots=True)
-class Environment:
+class Environment(Struct):
     """Environment of a container.
 
     Attributes:

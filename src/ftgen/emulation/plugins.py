@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct
 
 from ftgen.schema.version import Version
 
@@ -68,8 +69,7 @@ _INTEGER = re.compile(
 _LONGEST_NUMBER = 2 * 64 + len("-0b")
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedFlags:
+class ParsedFlags(Struct, frozen=True):
     """Flags of a plugin as Go's flag parser reads them.
 
     Attributes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen import schema
 from ftgen.diagnostics import Rejected, error
@@ -25,8 +26,7 @@ _KUSTOMIZATION = "kustomization.yaml"
 _HEAD = "# Written by `ftgen export kustomize`. Build with: kubectl kustomize .\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(Struct, frozen=True):
     """A kustomize patch and the object it applies to."""
 
     api_version: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen import schema
 from ftgen.diagnostics import Severity
@@ -26,8 +27,7 @@ _HEAD = "# Written by `ftgen export policy`. Change the rule and export again; e
 _ACTIONS = {Severity.ERROR: ["Deny"], Severity.WARNING: ["Warn"], Severity.NOTE: ["Warn"]}
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """Rule in the terms of a policy.
 
     Attributes:

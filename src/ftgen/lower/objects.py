@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from ftgen.config.pins import Pins
 from ftgen.spec import Spec
@@ -21,8 +22,7 @@ SERVICE_LABEL = "ftgen.dev/service"
 Object = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Identity of a run, written into labels and annotations.
 
     Attributes:
@@ -51,8 +51,7 @@ class Identity:
         return f"{self.folder}-{self.label}" if self.label else self.folder
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """Inputs of the lowering of a run.
 
     Attributes:
@@ -68,8 +67,7 @@ class Inputs:
     scripts: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Struct, frozen=True):
     """Objects of one run: the job and its companions.
 
     Attributes:

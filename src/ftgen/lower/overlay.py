@@ -19,9 +19,11 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen import runtime, schema
 from ftgen.config.pins import Pins
@@ -48,8 +50,7 @@ _LONGEST_ITEM = 80  # characters of an item in a message
 _Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(Struct, frozen=True):
     """The declaration of an overlay: what its `overlay.yaml` allows its patches to do.
 
     Attributes:
@@ -72,8 +73,7 @@ UNRESTRICTED: Mapping[str, list[str]] = {"adds": list(_PROGRAMS), "replaces": ["
 """The content of an `overlay.yaml` that allows every addition and replacement, as an imported job needs it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """One document of an overlay: a strategic-merge patch (mapping) or a JSON 6902 list.
 
     Attributes:
@@ -583,8 +583,7 @@ def _parts(value: Any, path: _Path) -> Iterator[tuple[_Path, Any]]:
 # --- touched paths -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Touch:
+class _Touch(Struct, frozen=True):
     """A value that a patch sets: its path as text, the value, and its place in the document."""
 
     path: str

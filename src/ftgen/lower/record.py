@@ -6,8 +6,9 @@ Anybody may have edited them since, so their shape is checked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.config.pins import Pins, of_annotation
 from ftgen.text import yamlio
@@ -22,8 +23,7 @@ SERVES = "ftgen.dev/serves"
 """Annotation of what serves a result, with the run."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServedRun:
+class ServedRun(Struct, frozen=True):
     """Run whose result is served.
 
     Attributes:
@@ -35,8 +35,7 @@ class ServedRun:
     base: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedPoint:
+class RecordedPoint(Struct, frozen=True):
     """Position of a job in a sweep.
 
     Attributes:

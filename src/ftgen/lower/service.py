@@ -7,8 +7,9 @@ They are lowered in the shape of a run, a job of one task, so that overlays of p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.lower import record
 from ftgen.lower.devices import device_claims, resources
@@ -46,8 +47,7 @@ _SERVICE_PORT = 80
 _OF_VOLCANO = "volcano.sh/"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """Result of a run, as it is served.
 
     Attributes:
@@ -65,8 +65,7 @@ class Result:
     adapter_rank: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceInputs:
+class ServiceInputs(Struct, frozen=True):
     """Inputs of the lowering of a service.
 
     Attributes:

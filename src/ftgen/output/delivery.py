@@ -13,8 +13,10 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Rejected, error
 from ftgen.output.tree import DELIVERY, Entry, kind_of
@@ -41,8 +43,7 @@ _JOBS = {"group": "batch.volcano.sh", "kind": "Job"}
 _LABELS = {"app.kubernetes.io/managed-by": "ftgen"}
 
 
-@dataclass(frozen=True, slots=True)
-class GitSource:
+class GitSource(Struct, frozen=True):
     """Repository, revision and folder from which the reconciler reads the tree.
 
     Attributes:
@@ -60,8 +61,7 @@ class GitSource:
         return posixpath.join(self.path, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """Folder of runs.
 
     Attributes:

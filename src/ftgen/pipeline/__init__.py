@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen import lower, runtime, schema
 from ftgen.config.compose import Composer, Composition, Moving, Request, pinned_document
@@ -61,8 +63,7 @@ if TYPE_CHECKING:
     from ftgen.emulation.datasets.reading import Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """Specification with its sizes resolved, and the values derived from it.
 
     Attributes:
@@ -76,8 +77,7 @@ class Resolved:
     estimate: Estimate | None
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """Compiled job.
 
     Attributes:
@@ -111,8 +111,7 @@ class Compiled:
         return Run(self.identity.folder, self.name, identity, self.files, dump_options(self.spec, self.diagnostics))
 
 
-@dataclass(frozen=True, slots=True)
-class SweepPosition:
+class SweepPosition(Struct, frozen=True):
     """Position of a job in a sweep; the default is a single job.
 
     Attributes:
@@ -212,7 +211,7 @@ def compile_composition(
     composition: Composition,
     overrides: tuple[str, ...],
     workspace: Workspace,
-    position: SweepPosition = SweepPosition(),
+    position: SweepPosition = SweepPosition(),  # noqa: B008 - frozen
 ) -> Compiled:
     """Compile a composed configuration, by the steps in the module's docstring.
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import lower, pipeline, runtime
 from ftgen.config.compose import Composer
@@ -45,8 +47,7 @@ def value_at(value: Any, path: Sequence[str | int]) -> Any:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class LoweringInput:
+class LoweringInput(Struct, frozen=True):
     """Input of lowering: enough to lower a job again with another value.
 
     Attributes:

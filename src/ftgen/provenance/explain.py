@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import pipeline
 from ftgen.config.compose import Composer
@@ -30,8 +32,7 @@ from ftgen.text.files import displayed
 from ftgen.text.paths import Steps, leaves
 
 
-@dataclass(frozen=True, slots=True)
-class KeyExplanation:
+class KeyExplanation(Struct, frozen=True):
     """Statements about a configuration key, in the order they were applied.
 
     Attributes:
@@ -49,8 +50,7 @@ class KeyExplanation:
     choices: Mapping[str, tuple[Origin, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Configuration key, script, overlay or choice that made a line, with its locations."""
 
     name: str
@@ -58,8 +58,7 @@ class Cause:
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LineExplanation:
+class LineExplanation(Struct, frozen=True):
     """Causes of a line of a manifest; without a cause, ftgen computed it, or writes it for every job.
 
     Attributes:
@@ -224,8 +223,7 @@ def _volumes(maker: Any) -> list[dict[str, Any]]:
     return [v for found in listed if isinstance(found, list) for v in found if isinstance(v, dict)]
 
 
-@dataclass(frozen=True)
-class Rebuilt:
+class Rebuilt(Struct, frozen=True, dict=True):
     """Job or service compiled again from the overrides in its manifest, to explain its lines."""
 
     source: LoweringInput
@@ -325,8 +323,7 @@ class Rebuilt:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Pinned:
+class _Pinned(Struct, frozen=True):
     """Pins that a manifest records, beside those of the file of pins today."""
 
     recorded: Pins

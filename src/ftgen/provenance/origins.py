@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from hydra.errors import HydraException
+from msgspec import Struct
 
 from ftgen.config.compose import Composer, grammar
 from ftgen.config.trace import Layer, OverrideTrace
@@ -30,8 +30,7 @@ _CHOICE = re.compile(r"\$\{\s*hydra:runtime\.choices\.(?P<group>[^${}\s]+)\s*\}"
 _GLOBAL = "_global_"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Statement about a key: its location and its value.
 
     Attributes:
@@ -44,8 +43,7 @@ class Origin:
     value_text: str
 
 
-@dataclass(frozen=True)
-class KeyOrigins:
+class KeyOrigins(Struct, frozen=True, dict=True):
     """Origins of a composition's keys.
 
     Attributes:
@@ -140,8 +138,7 @@ def help_for_shell(diagnostic: Diagnostic, key_origins: KeyOrigins) -> Diagnosti
     return diagnostic
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(Struct, frozen=True, dict=True):
     """Layer of a composition, read at the first look-up; a file that can no longer be read sets nothing."""
 
     layer: Layer
@@ -212,8 +209,7 @@ class _File:
             return None
 
 
-@dataclass(frozen=True)
-class _Override:
+class _Override(Struct, frozen=True, dict=True):
     """Command-line override of a value."""
 
     trace: OverrideTrace

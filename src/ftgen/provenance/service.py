@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ftgen import runtime
 from ftgen.config.compose import Composer
@@ -27,8 +28,7 @@ from ftgen.provenance.dependencies import LoweringInput
 from ftgen.spec import admit
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceSource(LoweringInput):
+class ServiceSource(LoweringInput, frozen=True):
     """Input of the lowering of a service; its specification is the one that was admitted.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What each pod of a job will see: names, ranks, environment, mounts and command, before anything runs.
 
 The pods are those that `ftgen.emulation` makes, which the rules read as well.  Everything here is a plain value, for
-the command line, the review page and other programs; `dataclasses.asdict` makes JSON of it.  Secrets are
+the command line, the review page and other programs; `msgspec.to_builtins` makes JSON of it.  Secrets are
 named, and one that somebody has written into a manifest is hidden by asterisks.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import credentials
 from ftgen.emulation import controller, kubelet
@@ -33,8 +35,7 @@ _LONGEST_HOSTNAME = 63
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """Environment variable of a container, after Kubernetes' `$(NAME)` expansion.
 
     Attributes:
@@ -52,8 +53,7 @@ class Variable:
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """Volume of a pod.
 
     Attributes:
@@ -76,8 +76,7 @@ class Volume:
     files: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """Volume mounted in a container.
 
     Attributes:
@@ -93,8 +92,7 @@ class Mount:
     read_only: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """What a container asks for: a quantity as the manifest writes it, empty where it writes none."""
 
     name: str
@@ -102,8 +100,7 @@ class Resource:
     limit: str
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """Container of a pod.
 
     Attributes:
@@ -133,8 +130,7 @@ class Container:
     claims: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """Use of a Secret: its name, its key (empty where all keys are taken), and what takes it."""
 
     name: str
@@ -142,8 +138,7 @@ class Secret:
     use: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
+class Pod(Struct, frozen=True):
     """Pod of a job.
 
     Attributes:
@@ -219,8 +214,7 @@ def replicas(pods: Iterable[Pod]) -> int:
     return sum({pod.task: pod.replicas for pod in pods}.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
+class _Around(Struct, frozen=True):
     """Objects beside a job: specs of claims, data of ConfigMaps, names of headless Services."""
 
     claims: Mapping[str, Object]
@@ -275,8 +269,7 @@ def _volcano_pods(job: dict[str, Any], around: _Around, version: Version, limit:
         yield _seen(pod, place, around)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Place of a pod in what creates it."""
 
     kind: str
@@ -367,8 +360,7 @@ def _hidden(name: str, value: str) -> str:
     return str(credentials.redact_value(value, name)) if len(value) <= kube.LONGEST_WORD else value
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(Struct, frozen=True):
     """What is shown of an environment: its secrets are hidden before others refer to them; and those of the pod."""
 
     environment: Environment
@@ -513,8 +505,7 @@ def _secrets_of(container: Object, mounted: Mapping[str, str]) -> Iterator[Secre
 # side by side
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """Line of a comparison of pods.
 
     Attributes:
@@ -531,8 +522,7 @@ class Row:
         return any(value != self.values[0] for value in self.values)
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """Part of a comparison.
 
     Attributes:

@@ -14,10 +14,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from ftgen import runtime
 from ftgen.diagnostics import Location, Rejected, error
@@ -227,8 +228,7 @@ def is_native(api_version: str) -> bool:
 # --- walking -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A node of a schema, walked in step with the manifest that the schema describes.
 
     Attributes:

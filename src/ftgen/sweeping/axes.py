@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from msgspec import Struct
+from msgspec.structs import replace
 from omegaconf.errors import OmegaConfBaseException
 
 from ftgen.config import compose
@@ -25,8 +26,7 @@ Place = int | str
 """Position on the command line, from 1; or key of the file that holds it: `sweep.axes[trainer.lr]`; 0 if unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Struct, frozen=True):
     """Axis of a sweep: an override key with all its values.
 
     Attributes:
@@ -51,8 +51,7 @@ class Axis:
         return self.swept and self.sweep is None and isinstance(self.place, str)
 
 
-@dataclass(frozen=True, slots=True)
-class AxisSource:
+class AxisSource(Struct, frozen=True):
     """Source of an axis.
 
     Attributes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, Severity, note
 from ftgen.sweeping.points import Point
@@ -13,16 +15,14 @@ _MOST_CAUSES = 50
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Diagnostic of the first point, with all points that have the same one."""
 
     diagnostic: Diagnostic
     points: list[Point]
 
 
-@dataclass(slots=True)
-class Causes:
+class Causes(Struct):
     """Diagnostics of a sweep's points, each once; `has_errors` is whether any of them is an error."""
 
     found: dict[Diagnostic, Cause] = field(default_factory=dict)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Rejected, error
 
@@ -35,8 +36,7 @@ _SYNTAX = "keys, values, comparisons, and, or, not, in"
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """Parsed condition.
 
     Attributes:

@@ -10,10 +10,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.emulation.estimate.job import fit_summary, term_summary
 from ftgen.lower import Bundle, Object
@@ -25,8 +27,7 @@ _FORMAT = 1
 _GIB = 2**30
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """Row of the index: one job and its resources.
 
     Attributes:
@@ -133,8 +134,7 @@ def _times(number: int, quantity: str) -> Fraction:
     return number * kube.parse_quantity(quantity)
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """Resources of all jobs of a sweep together.
 
     Attributes:

@@ -7,9 +7,11 @@ import itertools
 import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.config.compose import RUN_SECTIONS, Composer, Composition, seeded_order
 from ftgen.config.trace import Layer
@@ -27,8 +29,7 @@ LIMIT = 1000
 _ENUMERABLE = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """Point of a sweep: one job.
 
     Attributes:
@@ -42,8 +43,7 @@ class Point:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Struct, frozen=True):
     """Expanded sweep.
 
     Attributes:
@@ -204,8 +204,7 @@ class Conditions:
         return not self.include or any(each.holds(value_of) for each in self.include)
 
 
-@dataclass(frozen=True, slots=True)
-class _Product:
+class _Product(Struct, frozen=True):
     """Axes whose product is a part of the sweep, or all of it.
 
     Attributes:

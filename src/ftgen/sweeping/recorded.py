@@ -6,7 +6,8 @@ The jobs of a sweep are composed as the sweep was: once for all that differ only
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ftgen.config.compose import Composer
 from ftgen.config.pins import Pins
@@ -22,8 +23,7 @@ from ftgen.sweeping.points import Point
 from ftgen.sweeping.replay import FrameCache
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """What a manifest records of its rendering.
 
     Attributes:

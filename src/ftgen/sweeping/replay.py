@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from hydra.core.override_parser.types import Override
+from msgspec import Struct, structs
 
 from ftgen.config.compose import Composer, Composition, ListExtension
 from ftgen.config.trace import OverrideTrace
@@ -36,8 +37,7 @@ _MOST_FRAMES = 512
 RunSections = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class _SplitOverride:
+class _SplitOverride(Struct, frozen=True):
     """Override split into the shape that points of a frame share, and the value that differs between them."""
 
     shape: tuple[str, str]
@@ -171,8 +171,7 @@ def _marker(number: int, split: _SplitOverride) -> Any:
     return [text] if split.shape[1] == "list" else text
 
 
-@dataclass(frozen=True, slots=True)
-class _TextTemplate:
+class _TextTemplate(Struct, frozen=True):
     """Template of a text: pieces of text, and indexes of values to insert."""
 
     pieces: tuple[str | int, ...]
@@ -185,8 +184,7 @@ class _TextTemplate:
 _Slots = Mapping[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(Struct, frozen=True):
     """Composition with slots for the values of a point."""
 
     composition: Composition
@@ -194,7 +192,9 @@ class _Frame:
 
     def filled(self, overrides: Sequence[str], values: Sequence[Any]) -> Composition:
         traces = tuple(OverrideTrace(t.index, overrides[t.index - 1], t.key) for t in self.composition.overrides)
-        return replace(self.composition, config=_filled(self.composition.config, self.slots, values), overrides=traces)
+        return structs.replace(
+            self.composition, config=_filled(self.composition.config, self.slots, values), overrides=traces
+        )
 
 
 def _filled(node: Any, slots: _Slots, values: Sequence[Any]) -> Any:

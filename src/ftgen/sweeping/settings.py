@@ -9,15 +9,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import fields
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.sweeping.label import without_prefix
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Checked `sweep` section.
 
     Attributes:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from msgspec import Struct
+from msgspec.structs import fields
 
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Diagnostic, Rejected, error
@@ -47,8 +49,7 @@ Value = int | float | str
 """Value of a parameter: a number, or the text of an alternative in Hydra's grammar."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """Values of one key.
 
     Attributes:
@@ -106,8 +107,7 @@ class Parameter:
         return found | ({"log": True} if self.log else {}) | ({"step": self.step} if self.step is not None else {})
 
 
-@dataclass(slots=True)
-class SearchSpace:
+class SearchSpace(Struct, dict=True):
     """What a command line leaves to an optimiser, and composes of its proposals.
 
     Attributes:
@@ -129,12 +129,16 @@ class SearchSpace:
     axes: Sequence[Axis]
     frames: FrameCache
     diagnostics: Sequence[Diagnostic]
-    conditions: Conditions = field(init=False)
-    places: Places = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.conditions = Conditions(self.settings)
-        self.places = Places(self.composer, self.words, self.axes)
+    @cached_property
+    def conditions(self) -> Conditions:
+        """Return what `sweep.exclude` and `sweep.include` say."""
+        return Conditions(self.settings)
+
+    @cached_property
+    def places(self) -> Places:
+        """Return where its overrides were written."""
+        return Places(self.composer, self.words, self.axes)
 
     @property
     def swept(self) -> frozenset[str]:

@@ -6,9 +6,10 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from ftgen import runtime
 from ftgen.diagnostics import Diagnostic, error, warning
@@ -33,8 +34,7 @@ _COMPARISONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """A release of LLaMA-Factory, from its package's metadata.
 
     Attributes:
@@ -50,8 +50,7 @@ class Release:
     requires: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamImage:
+class UpstreamImage(Struct, frozen=True):
     """An image that LLaMA-Factory's own project publishes, from its name.
 
     Attributes:

@@ -6,9 +6,10 @@ The user's `trainer.args` come last and win; the other arguments follow from the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import arguments, sharding
@@ -29,8 +30,7 @@ _VOCABULARY = ("resize_vocab", "add_tokens", "add_special_tokens", "new_special_
 _SHARED_WITH_EXPORT = ("trust_remote_code", *_VOCABULARY, "init_special_tokens", "use_unsloth")
 
 
-@dataclass(frozen=True, slots=True)
-class Configurations:
+class Configurations(Struct, frozen=True):
     """Arguments of LLaMA-Factory's two commands.
 
     Attributes:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error
 from ftgen.spec import Base, Command, LlamaFactory, Spec
@@ -32,8 +34,7 @@ _VERSIONS = re.compile(r"((?:^#.*\n)*)((?:^ARG [A-Z0-9_]+_VERSION=.*\n)+)", re.M
 _NOT_IN_TAGS = re.compile(r"[^\w.-]")
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A Python package that an image is to hold.
 
     Attributes:
@@ -59,8 +60,7 @@ class Wanted:
         return f"{self.name}{self.extras}==${{{self.argument}}}"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """A Dockerfile, and what is known of the image that it builds.
 
     Attributes:

@@ -10,9 +10,10 @@ import json
 import math
 import operator
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from ftgen import runtime
 from ftgen.text import kube
@@ -44,8 +45,7 @@ BOUNDS = {
 """Limit by its name in JSON Schema: the comparison that holds it, and its words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """Limit of a number; `kind` is its name in JSON Schema, such as `exclusiveMinimum`."""
 
     kind: str
@@ -59,8 +59,7 @@ class Bound:
         return f"{BOUNDS[self.kind][1]} {self.limit if isinstance(self.limit, int) else format(self.limit, 'g')}"
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Struct, frozen=True):
     """One argument of a program.
 
     Attributes:
@@ -100,8 +99,7 @@ class Argument:
     bare: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Surface:
+class Surface(Struct, frozen=True):
     """The arguments and names that one release accepts.
 
     Attributes:

@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.trainers.arguments import coerced
 from ftgen.trainers.surface import Argument, read, releases
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(Struct, frozen=True):
     """Names that an argument may have, and the argument whose module may register more."""
 
     names: tuple[str, ...]
     plugin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Surface:
+class Surface(Struct, frozen=True):
     """The arguments and names that one release accepts.
 
     Attributes:

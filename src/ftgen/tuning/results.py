@@ -7,9 +7,11 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, warning
 from ftgen.remote.cluster import mlflow
@@ -35,8 +37,7 @@ _ENDED = {"FINISHED": Stage.COMPLETE, "FAILED": Stage.FAILED, "KILLED": Stage.FA
 """Stage by MLflow's status of a run; any other runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What is known of a run.
 
     Attributes:
@@ -52,8 +53,7 @@ class Report:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Run that a study asks about.
 
     Attributes:
@@ -88,8 +88,7 @@ def ended(value: float) -> Report:
 # a file
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """Line of a file of results: a value at the end, or with a `step` on the way; `state` says it failed."""
 
     run: str

@@ -7,7 +7,10 @@ on the new tip, and when a process is killed, either all of a round is there or 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen import pipeline
 from ftgen.diagnostics import Diagnostic, Rejected, error, has_errors, note
@@ -36,8 +39,7 @@ _MOST_REFUSED = 20
 _LIVE = frozenset({State.ACTIVE, State.ORPHANED})
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """What a round does.
 
     Attributes:
@@ -66,8 +68,7 @@ class Round:
         return f"{len(self.asked)} asked, {len(self.told)} told, {len(self.stopped)} stopped"
 
 
-@dataclass(slots=True)
-class Tuner:
+class Tuner(Struct, dict=True):
     """Maker of rounds.
 
     Attributes:
@@ -85,10 +86,11 @@ class Tuner:
     options: WriteOptions
     source: delivery.GitSource | None = None
     last: tuple[bytes | None, Lock, Round] | None = None
-    compiler: Compiler = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.compiler = Compiler(self.space.composer)
+    @cached_property
+    def compiler(self) -> Compiler:
+        """Return the compiler of its jobs."""
+        return Compiler(self.space.composer)
 
     def edit(self, store: Store, lock: Lock) -> tuple[Outcome, str]:
         """Apply the next round to a tree; a `gitops.TreeEdit`.
@@ -181,8 +183,7 @@ def _refuse_folder(lock: Lock, draft: Study) -> None:
         raise Rejected([error(CONTRADICTION, headline, taken, help=how)])
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(Struct):
     """Store in which what is staged can be read, so that one edit can follow another before anything is written."""
 
     store: Store

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Rejected, error
 from ftgen.sweeping.space import Parameter, Value
@@ -38,8 +40,7 @@ class TrialState(StrEnum):
     """Never published: ftgen's rules refuse its values."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """Trial of a study.
 
     Attributes:
@@ -72,8 +73,7 @@ class Trial:
         return {"number": self.number, "state": str(self.state), **known, "params": dict(self.params)}
 
 
-@dataclass(frozen=True, slots=True)
-class Study:
+class Study(Struct, frozen=True):
     """Study: what never changes, what a call may change, and the trials.
 
     Attributes:

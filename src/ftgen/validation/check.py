@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
@@ -45,8 +47,7 @@ _OF_APPLYING = "FT459"
 _NAMES_COMPANION = re.compile(r"""kind["']?:[ \t]*["']?(?:PersistentVolumeClaim|ConfigMap)\b""")
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """Diagnostics of one text, with their locations, and the number of its objects."""
 
     diagnostics: tuple[Diagnostic, ...]

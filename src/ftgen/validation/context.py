@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from ftgen.schema.version import Version
 from ftgen.spec import Card, Facts, StorageClass
@@ -22,8 +23,7 @@ class FactMissing(Exception):  # noqa: N818 - a rule that cannot be judged, not 
 NO_FACTS = Facts()
 
 
-@dataclass(frozen=True, eq=False)
-class Context:
+class Context(Struct, frozen=True, eq=False):
     """Values beside the subject that a rule may read; empty and None mean unknown, and no rule guesses.
 
     Attributes:

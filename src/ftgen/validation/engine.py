@@ -12,10 +12,11 @@ are pure functions of subject and context, and mutate neither.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic, Location, Severity, note
 from ftgen.validation.context import Context, FactMissing
@@ -24,8 +25,7 @@ from ftgen.validation.inventory import SNAPSHOT
 UNKNOWN_FACT = "FT499"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Finding:
+class Finding(Struct, frozen=True, eq=False):
     """Place that breaks a rule: the fields of a `Diagnostic` without the rule's code.
 
     `severity` overrides the rule's severity for a place that is worse or more harmless; `related` are positions of
@@ -44,8 +44,7 @@ class Undecided(Exception):  # noqa: N818 - a rule that cannot be judged, not a 
     """End of a rule that read a refused value: the rule has no findings."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Incomplete:
+class Incomplete(Struct, frozen=True, eq=False):
     """End of a rule that read an unstated fact: findings may be missing."""
 
     rule: str
@@ -58,8 +57,7 @@ Question = tuple[Any, Context]
 """Subject of a rule, with its context."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule:
+class Rule(Struct, frozen=True, eq=False):
     """Rule with its stable code.
 
     Attributes:

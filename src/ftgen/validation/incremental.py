@@ -11,11 +11,12 @@ Questions of another shape, with other keys in mappings or another length of lis
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
-from dataclasses import dataclass, field
 from functools import partial
 from operator import is_
 from types import FunctionType, MethodType
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
+
+from msgspec import Struct, field, structs
 
 from ftgen.diagnostics import Diagnostic
 from ftgen.spec import Section
@@ -223,8 +224,7 @@ def shape(value: Any) -> tuple[Any, ...]:
     return (len(value), *[shape(part) for part in value if isinstance(part, (dict, list))])
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """Question with the findings and reads of each rule.
 
     Attributes:
@@ -292,11 +292,16 @@ def _compare(old: Any, new: Any, path: Path, found: list[Path]) -> bool:
         pairs = enumerate(zip(old, new, strict=False))
         return len(old) == len(new) and all(a is b or _compare(a, b, (*path, n), found) for n, (a, b) in pairs)
     if isinstance(old, _RECORDS):
-        return _compare_mappings(old.__dict__, new.__dict__, path, found)
+        return _compare_mappings(_values(old), _values(new), path, found)
     # Equality ignores the sign of zero.
     if old != new or (kind is float and repr(old) != repr(new)):
         found.append(path)
     return True
+
+
+def _values(record: Section | Context) -> dict[str, Any]:
+    """Return the values of a record's fields by name."""
+    return record.__dict__ if isinstance(record, Section) else structs.asdict(record)
 
 
 def _compare_mappings(old: dict[Any, Any], new: dict[Any, Any], path: Path, found: list[Path]) -> bool:
@@ -327,7 +332,7 @@ def tracked(value: Any, reads: ReadSet, path: Path = ()) -> Any:
 def _read_whole(value: Any, reads: ReadSet, path: Path) -> None:
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
     if isinstance(value, _RECORDS):
-        pairs = value.__dict__.items()
+        pairs = _values(value).items()
     elif not isinstance(value, (dict, list, tuple)):
         reads.add(path)
     for step, part in pairs:
@@ -417,8 +422,8 @@ class _TrackedSection:
         if name in self._tracked:
             return self._tracked[name]
         section = self._section
-        if name in section.__dict__:
-            self._tracked[name] = tracked(section.__dict__[name], self._reads, (*self._path, name))
+        if name in (values := _values(section)):
+            self._tracked[name] = tracked(values[name], self._reads, (*self._path, name))
             return self._tracked[name]
         attribute = getattr(type(section), name)
         if isinstance(attribute, property) and attribute.fget:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.spec import StorageClass
@@ -47,8 +48,7 @@ PASSING_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 """Beginnings of the taints that Kubernetes sets and takes away by a node's condition."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ClusterObject:
+class ClusterObject(Struct, frozen=True, eq=False):
     """Object of a cluster with its place in a file; `body` is untrusted."""
 
     kind: str
@@ -74,8 +74,7 @@ class ClusterObject:
         return f"{self.kind} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """Queue as admission reads it: its `status.state`, its `spec.parent` (empty at the root), and where it stands."""
 
     state: str = "Open"
@@ -83,8 +82,7 @@ class Queue:
     place: Location | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(Struct, frozen=True, eq=False):
     """Node as the scheduler reads it; `allocatable` is None where nobody has stated it."""
 
     saved: ClusterObject
@@ -99,8 +97,7 @@ class Node:
         return self.saved.name
 
 
-@dataclass(frozen=True, eq=False)
-class Inventory:
+class Inventory(Struct, frozen=True, eq=False, dict=True):
     """Objects of a cluster.
 
     Attributes:

@@ -7,8 +7,9 @@ dictionaries and never change them.  A view equals only itself, so that it can b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from ftgen.schema.version import Version
 from ftgen.text.paths import Steps
@@ -26,8 +27,7 @@ ConfigMaps = tuple[tuple[str, Mapping[str, str]], ...]
 """Names of ConfigMaps with their `data`, texts by key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Companions:
+class Companions(Struct, frozen=True):
     """Objects that jobs refer to by name: PersistentVolumeClaims, and ConfigMaps whose files they may run."""
 
     claims: ClaimSpecs = ()
@@ -71,8 +71,7 @@ def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
         yield (), document
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Container:
+class Container(Struct, frozen=True, eq=False):
     """Container or init container of a task's template; `files` are the texts of mounted ConfigMaps by path."""
 
     path: str
@@ -84,8 +83,7 @@ class Container:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pod:
+class Pod(Struct, frozen=True, eq=False):
     """Pod template of a task; `path` is the template's, `spec_path` its spec's.
 
     `containers` lists the init containers, then the main containers.
@@ -101,8 +99,7 @@ class Pod:
     volumes: list[tuple[int, dict[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class Task(Struct, frozen=True, eq=False):
     """Entry of `spec.tasks`; `index` is its position."""
 
     path: str
@@ -114,8 +111,7 @@ class Task:
     pod: Pod
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class Job(Struct, frozen=True, eq=False):
     """VolcanoJob with the Volcano version that it is checked for.
 
     Attributes:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Severity
@@ -23,8 +25,7 @@ from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
 from ftgen.validation.site import NO_RULES, SiteRules
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(Struct, frozen=True):
     """Options of a check.
 
     Attributes:
@@ -56,7 +57,7 @@ class CheckOptions:
     companions: Mapping[str, Companions] = field(default_factory=dict)
     inventory: Inventory | None = None
     rules: SiteRules = NO_RULES
-    reuse: Reuse = field(default=WITHOUT_REUSE, repr=False, compare=False)
+    reuse: Reuse = WITHOUT_REUSE
 
 
 def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error
@@ -46,8 +48,7 @@ _SEVERITIES = {str(each): each for each in (Severity.ERROR, Severity.WARNING)}
 _INSTALL = "install it: pip install 'ftgen[rules]'"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SiteRule:
+class SiteRule(Struct, frozen=True, eq=False):
     """Rule of a site's own.
 
     Attributes:

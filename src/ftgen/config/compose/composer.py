@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
 from hydra._internal.defaults_list import DefaultsList
 from hydra.core.override_parser.types import Override
+from msgspec import Struct, field
+from msgspec.structs import replace
 from omegaconf import DictConfig, OmegaConf
 
 from ftgen.config.compose import plugins
@@ -31,8 +32,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, error, note
 from ftgen.text.files import displayed
 
 
-@dataclass(frozen=True, slots=True)
-class Composition:
+class Composition(Struct, frozen=True):
     """Composed configuration and its provenance.
 
     Attributes:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error
 from ftgen.text import yamlio
@@ -22,8 +23,7 @@ _FORM = "write - GROUP: OPTION, - override /GROUP: OPTION, - OPTION or - _self_"
 _Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Entry of a defaults list.
 
     Attributes:

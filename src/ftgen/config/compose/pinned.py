@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from ftgen.config.pins import Pins, Reference, image, pinned_text, repository
 from ftgen.text.paths import Steps, dotted, put
@@ -27,8 +28,7 @@ Pinned = Mapping[str, tuple[Reference, str]]
 """By configuration key, the reference that it held, and the commit or digest that took its place."""
 
 
-@dataclass(slots=True)
-class Pinner:
+class Pinner(Struct):
     """Substitution of pins in one configuration after another.
 
     The points of a sweep share sections, and a section that was shared stays so when it is pinned: equal parts are one

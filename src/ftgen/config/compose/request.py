@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from hydra.errors import HydraException
+from msgspec import Struct, field
 
 from ftgen import runtime
 from ftgen.config import catalog
@@ -17,8 +17,7 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, erro
 from ftgen.text import files
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Place of the search path.
 
     Attributes:
@@ -32,8 +31,7 @@ class Place:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """Request to compose overrides in Hydra's grammar with configuration from the given folders.
 
     Attributes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 HUBS = ("hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name")
 """Keys by which an entry names data elsewhere; each goes before `file_name`."""
@@ -15,8 +17,7 @@ _COLUMNS += ("images", "videos", "audios", "chosen", "rejected", "kto_tag")
 _TAGS = ("role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Description of a data set: its file, its form, and what its columns and roles are called.
 
     Attributes:

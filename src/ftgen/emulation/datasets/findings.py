@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Diagnostic, Location, Severity
 from ftgen.emulation.datasets.kinds import ENCODING, SYNTAX, TYPES, UNREADABLE, Kind
@@ -16,8 +17,7 @@ _CAUSES = 100
 _NAMED_ROWS = 3
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(Struct):
     """Finding of one cause.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Diagnostic
 from ftgen.emulation.datasets import kinds, shards
@@ -25,8 +26,7 @@ from ftgen.emulation.datasets.tokens import Cuts
 _NO_FIELDS: Row = {}
 
 
-@dataclass(slots=True)
-class Judged:
+class Judged(Struct):
     """Verdict on one data set.
 
     Attributes:
@@ -69,8 +69,7 @@ class Judged:
         return [number for number, value in enumerate(self.fates, 1) if value & shards.FATE == KEPT]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Verdict on all data sets of a training.
 
     Attributes:

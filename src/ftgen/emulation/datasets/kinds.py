@@ -7,13 +7,13 @@ the training; a warning is a row that it drops, or that teaches something nobody
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """Kind of finding.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
+
+from msgspec import Struct, field
 
 from ftgen.emulation.datasets.forms import Example
 
@@ -14,8 +15,7 @@ Pairs = Sequence[tuple[int, int]]
 """Tokens of the question and of the answer, for each turn."""
 
 
-@dataclass(slots=True)
-class Histogram:
+class Histogram(Struct):
     """How many rows have how many units: a bucket ends at each power of two.
 
     Attributes:

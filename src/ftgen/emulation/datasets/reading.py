@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import arguments, llamafactory
@@ -13,8 +15,7 @@ _LOADED_AS = {"dpo": "rm"}
 """Stage -> the stage that its workflow loads data for (llamafactory/train/dpo/workflow.py)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """Arguments of a training that decide what becomes of a row.
 
     Attributes:

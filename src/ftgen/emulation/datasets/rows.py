@@ -10,8 +10,9 @@ import json
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from ftgen.emulation.datasets import kinds
 from ftgen.emulation.datasets.kinds import Kind
@@ -31,8 +32,7 @@ POINTER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """What stands in the place of a row that cannot be read.
 
     Attributes:
@@ -46,8 +46,7 @@ class Broken:
     loads: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """End of a part of the file, which the reader makes a table of.
 
     Attributes:

@@ -9,11 +9,12 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Rejected
 from ftgen.emulation.datasets import kinds
@@ -33,8 +34,7 @@ _NAMED = 20
 _MOST_FILES = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class DataSet:
+class DataSet(Struct, frozen=True):
     """A data set that the training reads.
 
     Attributes:
@@ -218,8 +218,7 @@ def _entry(name: str, described: Any, place: str, findings: Findings) -> Entry |
 # Hugging Face's README
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """Files of one split, as the README names them.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.emulation.datasets import kinds
 from ftgen.emulation.datasets.forms import FUNCTION, Example, Fault, Message
@@ -19,8 +20,7 @@ _THOUGHT = re.compile(r"<think>\n.*?\n</think>\n\n", re.DOTALL)
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """Stage of a training as the loader knows it.
 
     Attributes:

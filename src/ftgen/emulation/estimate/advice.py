@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.emulation.estimate.device import Term, moments, peak
 from ftgen.emulation.estimate.storage import disk, host
@@ -45,8 +47,7 @@ class Verdict(StrEnum):
     DOES_NOT_FIT = "does not fit"
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """Memory and space of a training, in GiB.
 
     Attributes:
@@ -85,8 +86,7 @@ class Estimate:
         return sum(term.gib for term in self.workspace_terms)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A change that makes a training fit.
 
     Attributes:

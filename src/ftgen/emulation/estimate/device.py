@@ -12,7 +12,7 @@ backward pass; only `CONTEXT` and `Fragmentation` are measured.  See docs/fit.md
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ftgen.emulation.estimate.shape import layer_parameters, linear_layers, linear_parameters
 from ftgen.emulation.estimate.training import Training
@@ -35,8 +35,7 @@ REDUCE_BUCKET = 500_000_000
 """Elements of DeepSpeed's `reduce_bucket_size` in LLaMA-Factory's ds_z2_config."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fragmentation:
+class Fragmentation(Struct, frozen=True):
     """Blocks that PyTorch's caching allocator keeps but cannot reuse, as shares of the tensors that left them.
 
     The shares vary with the order of allocations, which no formula captures; see docs/fit.md for their spread.
@@ -57,16 +56,14 @@ class Fragmentation:
 MEASURED = Fragmentation()
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """A named part of an estimate, in GiB."""
 
     name: str
     gib: float
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryUse:
+class MemoryUse(Struct, frozen=True):
     """Memory use of a card at one moment of a step."""
 
     moment: str

@@ -8,8 +8,10 @@ from the model's shape, and compared with one measurement (tests/estimate/test_s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import ceil
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.emulation.estimate.device import CONTEXT, GIB, Term
 from ftgen.emulation.estimate.shape import Shape, adapter_parameters
@@ -31,8 +33,7 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks for which vLLM allocates adapters (vllm/config/lora.py); an adapter takes the smallest that holds it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """Model that vLLM serves on the cards of one pod.
 
     Attributes:
@@ -60,8 +61,7 @@ class Service:
     graphs: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Struct, frozen=True):
     """Memory of each card of a service, in GiB.
 
     Attributes:

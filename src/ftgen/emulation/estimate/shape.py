@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+
+class Shape(Struct, frozen=True):
     """The sizes of a decoder, named as in `conf/model/*.yaml`.
 
     Attributes:

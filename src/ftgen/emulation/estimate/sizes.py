@@ -6,10 +6,11 @@ batch.  A size without the plus stays as it is, and rules compare it with the es
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from ftgen import lower
 from ftgen.emulation.estimate import Estimate, job
@@ -23,8 +24,7 @@ _MOST_GIB = 2**33 - 1
 S = TypeVar("S", bound=Section)
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What the minimum sizes of a specification must hold, in GiB; None: not known, or no minimum to compare with.
 
     Attributes:

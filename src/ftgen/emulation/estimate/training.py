@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from ftgen.emulation.estimate.shape import (
     Shape,
@@ -25,8 +26,7 @@ SWITCHES: dict[str, str] = {"low rank by SVD": "use_galore", "low rank": "use_ap
 """Arguments that choose the optimizers which train all weights or none, by their states."""
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
+class Training(Struct, frozen=True):
     """A training with LLaMA-Factory, in the terms of its arguments.
 
     Attributes:

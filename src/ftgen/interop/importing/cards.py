@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Diagnostic, Rejected, error, warning
 from ftgen.interop.importing.proposal import Options
@@ -37,8 +38,7 @@ _RANGE = re.compile(r"(\d{1,4})-(\d{1,4})")
 _SLICE = re.compile(r"\d+:\d+|MIG-\S+")
 
 
-@dataclass(frozen=True, slots=True)
-class CardFlag:
+class CardFlag(Struct, frozen=True):
     """A flag of a `docker run` that may expose cards to the container.
 
     Attributes:
@@ -59,8 +59,7 @@ class CardFlag:
         return {"runtime": f"--runtime {self.name}", "gpus": f"--gpus {self.value}"}.get(self.kind, self.name)
 
 
-@dataclass(slots=True)
-class Vendor:
+class Vendor(Struct):
     """A vendor, and how its hardware options expose cards to a container.
 
     Attributes:
@@ -99,8 +98,7 @@ class Vendor:
         return bool(mark := self.match(flag)) and mark not in self.shared
 
 
-@dataclass(frozen=True, slots=True)
-class Cards:
+class Cards(Struct, frozen=True):
     """The cards that a command line exposes.
 
     Attributes:

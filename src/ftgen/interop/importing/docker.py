@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note, warning
 from ftgen.interop.importing import cards, container, shell
@@ -41,8 +43,7 @@ _MOST_WORDS = 4096
 _NAME_LIMIT = 40
 
 
-@dataclass(frozen=True, slots=True)
-class DockerImport:
+class DockerImport(Struct, frozen=True):
     """The result of importing a `docker run`.
 
     Attributes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error
 from ftgen.interop.importing.shell import Word
@@ -71,8 +72,7 @@ _GLOBAL = frozenset(
 """Options of the program itself, between its name and `run`, that take a value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """An option by its long name, with its value (empty for a switch) and its word of the command line."""
 
     name: str
@@ -85,8 +85,7 @@ class Option:
         return f"--{self.name} {self.value}" if self.value else f"--{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class DockerRun:
+class DockerRun(Struct, frozen=True):
     """A parsed `docker run`.
 
     Attributes:

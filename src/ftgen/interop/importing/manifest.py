@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error, note
 from ftgen.interop.importing.proposal import ImportedConfig, Options
@@ -33,8 +34,7 @@ _NAME_LIMIT = 40
 # --- the object ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestJob:
+class ManifestJob(Struct, frozen=True):
     """The VolcanoJob of a file.
 
     Attributes:

@@ -9,8 +9,10 @@ import csv
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from fractions import Fraction
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Rejected
 from ftgen.interop.importing.flags import DockerRun, Option, unreadable
@@ -71,8 +73,7 @@ _TMPFS = frozenset(
 _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A mount of a container.
 
     Attributes:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 Options = Callable[[str], Mapping[str, Mapping[str, Any]]]
 """Function from a group to its options' raw content, by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedConfig:
+class ImportedConfig(Struct, frozen=True):
     """The configuration of an imported experiment.
 
     Attributes:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Location
 
@@ -24,8 +25,7 @@ class UnclosedError(ValueError):
     """A quotation or substitution without an end; the argument is its first position."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """A word of a command.
 
     Attributes:
@@ -39,8 +39,7 @@ class Word:
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Command:
+class Command(Struct):
     """A command of a script.
 
     Attributes:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.interop import sections
 from ftgen.text import yamlio
@@ -26,8 +27,7 @@ SCHEMAS = "conf/.schema"
 _HERE = Path(__file__).parent
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """What a directory is made for.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.output.tree import stage as stages
@@ -17,8 +18,7 @@ from ftgen.output.tree.walk import Blocked, Walk, kind_of
 from ftgen.text import files
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Planned change of a folder, with the staged content that `apply` puts in place."""
 
     root: Path
@@ -37,8 +37,7 @@ class Plan:
         return dump_lock(self.outcome.lock) != (self.base or dump_lock(EMPTY))
 
 
-@dataclass(frozen=True, slots=True)
-class _FolderStore:
+class _FolderStore(Struct, frozen=True):
     """`Store` over a folder on disk."""
 
     walk: Walk

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BytesIO
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Rejected, error
 
@@ -32,8 +33,7 @@ _NAME_BYTES = 255
 _PATH_BYTES = 4095
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Rendered run: a job, a sweep's index, or the objects that deliver a folder.
 
     Attributes:
@@ -67,8 +67,7 @@ class State(StrEnum):
     """Its prune guard is removed; removing the file stops the training."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Owned file.
 
     Attributes:
@@ -86,16 +85,14 @@ class Entry:
     state: State = State.ACTIVE
 
 
-@dataclass(frozen=True, slots=True)
-class AssignedName:
+class AssignedName(Struct, frozen=True):
     """Name that the index assigned to a run, and the version of the hash rule that made it."""
 
     name: str
     hash: int = HASH_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """Ownership index.
 
     Attributes:

@@ -10,10 +10,12 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warning
 from ftgen.output.tree import commit
@@ -104,8 +106,7 @@ def _same_bytes(old: bytes, new: bytes) -> bool:
     return old == new
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(Struct, frozen=True):
     """Permissions and rules for one write of a tree.
 
     Attributes:
@@ -131,8 +132,7 @@ class WriteOptions:
     same_run: Callable[[bytes, bytes], bool] = _same_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """Planned change of a tree.
 
     Attributes:
@@ -271,7 +271,6 @@ def _no_index(store: Store) -> Diagnostic:
     return error("FT502", f"{store.describe()} is not empty and has no ftgen.lock", store.describe(), help=how)
 
 
-@dataclass(slots=True)
 class _Draft:
     """Builder of an `Outcome`; holds digests, never contents.
 
@@ -283,30 +282,21 @@ class _Draft:
         names: see `Outcome.names`.
     """
 
-    store: Store
-    old: Lock
-    options: WriteOptions
-    files: dict[str, Entry] = field(init=False)
-    assigned: dict[str, AssignedName] = field(init=False)
-    judged: dict[str, str] = field(init=False)
-    changes: dict[str, FileChange] = field(default_factory=dict)
-    owned: dict[str, list[str]] = field(init=False)
-    seen: dict[str, str] = field(default_factory=dict)
-    problems: list[Diagnostic] = field(default_factory=list)
-    adopted: list[str] = field(default_factory=list)
-    renamed: list[tuple[str, str, str]] = field(default_factory=list)
-    ended_runs: dict[State | None, list[Run]] = field(default_factory=lambda: defaultdict(list))
-    unrendered: list[Entry] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.files = dict(self.old.files)
-        self.assigned = dict(self.old.runs)
-        self.judged = dict(self.old.judged)
-        owned = defaultdict(list)
-        for path, entry in self.old.files.items():
-            owned[entry.run].append(path)
-        self.owned = dict(owned)
+    def __init__(self, store: Store, old: Lock, options: WriteOptions) -> None:
+        """Start from an index, without runs."""
+        self.store, self.old, self.options = store, old, options
+        self.files, self.assigned, self.judged = dict(old.files), dict(old.runs), dict(old.judged)
+        self.changes: dict[str, FileChange] = {}
+        self.owned: dict[str, list[str]] = {}
+        for path, entry in old.files.items():
+            self.owned.setdefault(entry.run, []).append(path)
+        self.seen: dict[str, str] = {}
+        self.problems: list[Diagnostic] = []
+        self.adopted: list[str] = []
+        self.renamed: list[tuple[str, str, str]] = []
+        self.ended_runs: dict[State | None, list[Run]] = defaultdict(list)
+        self.unrendered: list[Entry] = []
+        self.names: dict[str, str] = {}
 
     # one run
 

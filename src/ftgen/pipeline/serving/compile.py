@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Composition
@@ -43,8 +45,7 @@ _HOME = Volume(path="/mnt/workspace", claim=None, size="10Gi", access_mode="Read
 """Folder of the pod for what vLLM compiles."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledService(Compiled):
+class CompiledService(Compiled, frozen=True):
     """Compiled service: a run of the output tree that keeps its name when its content changes.
 
     Attributes:
@@ -92,8 +93,7 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     return CompiledService(spec, None, identity, bundle, files, told, references, serving, inputs.result, memory)
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(Struct, frozen=True):
     """The validated configuration of a service.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from ftgen.config.compose import Composer
 from ftgen.config.pins import Pins
@@ -18,8 +19,7 @@ from ftgen.text.shapes import mapping, text
 _OF_TRAININGS = ("hardware.nodes", "target", "sweep", "hydra")
 
 
-@dataclass(frozen=True, slots=True)
-class TrainedRun:
+class TrainedRun(Struct, frozen=True):
     """Run that was trained.
 
     Attributes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note
 from ftgen.remote.cluster.kubectl import DENIED, SHAPE, UNSERVED, Kubectl, KubectlFailed, failure, list_path, rejected

@@ -7,9 +7,10 @@ import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic, Rejected, credentials, error
 from ftgen.text.lines import printable
@@ -27,8 +28,7 @@ class KubectlFailed(Exception):  # noqa: N818 - an expected outcome, not a malfu
         super().__init__(self.message)
 
 
-@dataclass(frozen=True, slots=True)
-class Kubectl:
+class Kubectl(Struct, frozen=True):
     """Connection to a cluster, as kubectl's own configuration describes it.
 
     Attributes:
@@ -132,8 +132,7 @@ def _decoded(answer: bytes) -> Any:
         raise Rejected([error(SHAPE, headline, "kubectl", help=how)]) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """Kind of failure: what kubectl says of it, the reasons by which a server that answers says it, and what we say."""
 
     code: str

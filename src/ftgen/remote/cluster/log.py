@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ftgen.diagnostics import credentials
 from ftgen.text.lines import printable
@@ -28,8 +29,7 @@ _ECHO = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """Progress of a training: `step` of `steps`, both 0 if unknown; `loss` as the trainer wrote it, or empty."""
 
     step: int = 0
@@ -53,8 +53,7 @@ def _elapsed(bar: re.Match[str]) -> int:
     return 3600 * int(bar["hours"] or 0) + 60 * int(bar["minutes"]) + int(bar["seconds"])
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(Struct, frozen=True):
     """Error of a log: its line, and what to do about it."""
 
     line: str

@@ -18,12 +18,13 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
 from threading import Thread
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic, note
 from ftgen.remote.cluster.fields import count, text
@@ -48,8 +49,7 @@ _Question = TypeVar("_Question")
 _Answer = TypeVar("_Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """MLflow server as the variables of MLflow's own client describe it.
 
     Attributes:
@@ -61,10 +61,14 @@ class Server:
     """
 
     uri: str
-    authorization: str = field(default="", repr=False)
+    authorization: str = ""
     ca_file: str = ""
     is_verified: bool = True
     patience: float = 5.0
+
+    def __repr__(self) -> str:
+        # The header may hold a secret.
+        return f"{type(self).__name__}({self.uri!r})"
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Server:
@@ -108,8 +112,7 @@ def _authorization(environ: Mapping[str, str]) -> str:
     return f"Bearer {token}" if token else ""
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedRun:
+class TrackedRun(Struct, frozen=True):
     """MLflow run of a job: `step` and `loss` are the last that it logged, 0 and empty if it logged none."""
 
     run_id: str
@@ -122,8 +125,7 @@ class TrackedRun:
 Tracked = Mapping[tuple[str, str], TrackedRun]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """What the MLflow runs of a job say of one metric.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from ftgen.emulation.placement import Taint
 from ftgen.remote.cluster.fields import (
@@ -35,8 +36,7 @@ _SELECTED_NODE = "volume.kubernetes.io/selected-node"
 _PROVISIONERS = ("volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner")
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """Condition of an object: whether its type holds, and why."""
 
     type: str
@@ -57,8 +57,7 @@ def _conditions(status: Object) -> tuple[Condition, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Tracking:
+class Tracking(Struct, frozen=True):
     """MLflow experiment that a job reports to; `workspace` is empty for the server's default."""
 
     experiment: str
@@ -75,8 +74,7 @@ def _tracking(template: Object) -> Tracking | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """Live job, Volcano's or Kubernetes' own.
 
     Attributes:
@@ -168,8 +166,7 @@ def _retries(status: Object, wanted: int) -> int:
     return max(0, sum(count(status.get(name)) for name in ("failed", "active", "succeeded")) - wanted)
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """Container of a live pod: `state` is `waiting`, `running`, `terminated` or empty."""
 
     name: str
@@ -186,8 +183,7 @@ class Container:
         return self.state == "terminated" and self.exit_code != 0
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
+class Pod(Struct, frozen=True):
     """Live pod.
 
     Attributes:
@@ -285,8 +281,7 @@ def _containers(status: Object) -> Iterator[Container]:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class PodGroup:
+class PodGroup(Struct, frozen=True):
     """Volcano's gang of one job: `phase` is Pending until the queue lets it in."""
 
     key: Key
@@ -309,8 +304,7 @@ def pod_group(body: Object) -> PodGroup:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """PersistentVolumeClaim: `node` is where its pod was placed, for volumes that are made there."""
 
     key: Key
@@ -332,8 +326,7 @@ def claim(body: Object) -> Claim:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class StorageClass:
+class StorageClass(Struct, frozen=True):
     """StorageClass: `waits` says that a volume is made only once its pod has a node."""
 
     name: str
@@ -347,8 +340,7 @@ def storage_class(body: Object) -> StorageClass:
     return StorageClass(key_of(body)[1], text(body.get("provisioner")), waits)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Event: something that a controller reports of an object."""
 
     kind: str
@@ -368,8 +360,7 @@ def event(body: Object) -> Event:
     return Event(text(about.get("kind")), key, text(body.get("reason")), message(body.get("message")), last)
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """Volcano's queue: a resource that `capability` does not name is not limited."""
 
     name: str
@@ -389,8 +380,7 @@ def queue(body: Object) -> Queue:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """Node: `is_open` unless it is cordoned or not ready."""
 
     name: str
@@ -417,8 +407,7 @@ def node(body: Object) -> Node:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """Object of a reconciler: Argo CD's Application, Flux's Kustomization.
 
     Attributes:

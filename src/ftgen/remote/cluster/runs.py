@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Rejected, error
 from ftgen.output.tree import DELIVERY, Lock, State
@@ -21,8 +23,7 @@ _QUEUE = re.compile(rb"^  queue: [\"']?([a-z0-9.-]{1,253})[\"']?$", re.MULTILINE
 _SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """Committed job.
 
     Attributes:
@@ -44,8 +45,7 @@ class Committed:
     is_volcano: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Run: what was committed of it, and what lives; at least one of both.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Rejected
 from ftgen.remote.cluster.causes.cause import refusal
@@ -22,8 +23,7 @@ _LONGEST = 2000
 _DRY_RUN = ("--dry-run=server", "--validate=strict", "-o", "name", "-f", "-")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the API server says of one object: why it refuses, or nothing; and its warnings."""
 
     refusal: str = ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
+
+from msgspec import Struct, field
 
 from ftgen.emulation.devices import counts_cards
 from ftgen.emulation.placement import Toleration, meets
@@ -12,8 +13,7 @@ from ftgen.remote.cluster.fields import Amounts, Object, text, texts
 from ftgen.text.shapes import amounts, entries, mapping, strings
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """Requirement on a label of nodes, as in a node affinity."""
 
     key: str
@@ -29,8 +29,7 @@ class Requirement:
         return f"{self.key}{shown}{'|'.join(self.values)}" if shown else f"{self.key} {self.operator}"
 
 
-@dataclass(frozen=True, slots=True)
-class PodShape:
+class PodShape(Struct, frozen=True):
     """What a pod asks of a node.
 
     Attributes:

@@ -6,10 +6,12 @@ import gc
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.remote.cluster import objects
@@ -38,8 +40,7 @@ _OBSTACLES = ",".join(f"reason!={reason}" for reason in _ORDINARY)
 _ON_NODES = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
 
-@dataclass(frozen=True)
-class ClusterState:
+class ClusterState(Struct, frozen=True, dict=True):
     """Objects of some namespaces, and of the cluster where the reader may see them.
 
     Attributes:
@@ -136,8 +137,7 @@ def _grouped(values: Iterable[_View], key: Callable[[_View], _Index]) -> dict[_I
     return groups
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(Struct, frozen=True):
     """Request for a list: its path, its name in messages, and the view of its items."""
 
     path: str

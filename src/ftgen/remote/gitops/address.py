@@ -7,9 +7,10 @@ import re
 import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.output.tree.lock import path_problem
@@ -25,8 +26,7 @@ _SECRET = re.compile(r"(://)[^/\s]*@")
 _PASSWORD = re.compile(r"(https?://)([^/:@]*):([^/]*)@([^/@]+)(/.*)?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Repository, branch and folder to publish to.
 
     Attributes:

@@ -6,8 +6,9 @@ import hashlib
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import IO, cast
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.output.tree import EMPTY, LOCK_NAME, Lock, dump_lock, parse_lock
@@ -17,8 +18,7 @@ from ftgen.text import files
 _FILE, _LINK, _MODULE, _FOLDER = "100644", "120000", "160000", "040000"
 
 
-@dataclass(slots=True)
-class BranchStore:
+class BranchStore(Struct):
     """Files below `path` in `commit`, read without a checkout.
 
     Attributes:

@@ -6,9 +6,10 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Rejected, error
 
@@ -65,8 +66,7 @@ class GitFailed(Exception):  # noqa: N818 - an expected outcome, not a malfuncti
         super().__init__(f"git {command[0]}: {self.message}")
 
 
-@dataclass(frozen=True, slots=True)
-class Git:
+class Git(Struct, frozen=True):
     """Repository to run plumbing in.
 
     Attributes:

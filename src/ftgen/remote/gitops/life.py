@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Rejected, error, warning
@@ -127,8 +129,7 @@ def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> TreeEdit:
     return _tree_edit("rerun", names, rerun, rendered, choose=_latest)
 
 
-@dataclass(frozen=True, slots=True)
-class UnusedFile:
+class UnusedFile(Struct, frozen=True):
     """Committed file that no active run needs.
 
     Attributes:
@@ -334,8 +335,7 @@ def _rejected(name: str, why: str, how: str) -> Rejected:
     return Rejected([error("FT527", f"{name} {why}", name, help=how)])
 
 
-@dataclass(slots=True)
-class _Edit:
+class _Edit(Struct):
     """Changes to a committed tree, and the same changes to its index."""
 
     store: Store

@@ -12,8 +12,10 @@ import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, Rejected, error, note
 from ftgen.output.tree import (
@@ -62,8 +64,7 @@ class Result(StrEnum):
     """The remote's branch has a new commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """Report of publishing.
 
     Attributes:

@@ -7,9 +7,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.remote.gitops.address import Target, is_remote, local, password_apart, target_of, without_credentials
@@ -57,7 +58,8 @@ def open_destination(target: Target, *, push: bool) -> Iterator[Destination]:
         name, url = _upstream(target, repository)
         settings = {**_settings(repository), **_servers(url)}
         with scratch_repository(settings, object_format=object_format) as git:
-            yield _RemoteOfLocal(git, url, repository, name)
+            remote = _remote(git, url)
+            yield _RemoteOfLocal(remote.git, remote.address, repository, name)
     else:
         _refuse_links(repository, target.branch)
         with scratch_repository(_settings(repository), repository.folder / "objects", object_format) as git:
@@ -107,8 +109,7 @@ def _upstream(target: Target, repository: Git) -> tuple[str, str]:
     return name, url if checked.remote else str(files.resolved(Path(target.repo) / url))
 
 
-@dataclass(frozen=True, slots=True)
-class _Local:
+class _Local(Struct, frozen=True):
     """Branches of a local repository; its checkout and index stay as they are."""
 
     git: Git
@@ -135,8 +136,7 @@ class _Local:
                 yield folder
 
 
-@dataclass(frozen=True, slots=True)
-class _Remote:
+class _Remote(Struct, frozen=True):
     """Branches of a remote, fetched without history and, if the server can, without files."""
 
     git: Git
@@ -175,22 +175,14 @@ class _Remote:
             raise Rejected([_unreachable(problem)]) from problem
 
 
-@dataclass(frozen=True, slots=True)
-class _RemoteOfLocal(_Remote):
+class _RemoteOfLocal(_Remote, frozen=True):
     """Remote of a local repository, which itself stays as it is."""
 
     repository: Git
     name: str
 
-    def __init__(self, git: Git, url: str, repository: Git, name: str) -> None:
-        remote = _remote(git, url)
-        object.__setattr__(self, "git", remote.git)
-        object.__setattr__(self, "address", remote.address)
-        object.__setattr__(self, "repository", repository)
-        object.__setattr__(self, "name", name)
-
     def tip(self, branch: str) -> str:
-        name = _Remote.tip(self, branch)
+        name = super().tip(branch)
         self._refuse_unpushed(branch, name)
         return name
 

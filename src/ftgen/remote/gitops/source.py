@@ -6,8 +6,9 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Rejected, error
 from ftgen.remote.gitops.address import git_folder, refuse_endless, without_credentials
@@ -21,8 +22,7 @@ _AT_ONCE = 20
 """Seconds in which git names a commit: it reads two objects, unless its configuration leads to a FIFO."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Commit of the configuration.
 
     Attributes:
@@ -47,8 +47,7 @@ class Source:
     detached: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """Origin that a published commit records.
 
     Attributes:

@@ -11,10 +11,11 @@ import subprocess
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from ftgen.remote.locking.answer import Unresolved
 from ftgen.text import files, yamlio
@@ -28,8 +29,7 @@ _DOCKER_HUB = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"  # noqa: S105 - the user name that says the secret is an identity token
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """Login of a registry.
 
     Attributes:
@@ -38,9 +38,12 @@ class Login:
         identity_token: token to get other tokens with, in place of both; empty for none.
     """
 
-    user: str = field(repr=False)
-    password: str = field(repr=False)
-    identity_token: str = field(default="", repr=False)
+    user: str
+    password: str
+    identity_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
     @property
     def basic(self) -> str:
@@ -48,8 +51,7 @@ class Login:
         return f"Basic {b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
 
 
-@dataclass
-class Logins:
+class Logins(Struct, dict=True):
     """Logins of the user.
 
     Attributes:

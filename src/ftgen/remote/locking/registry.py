@@ -13,13 +13,14 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from email.message import Message
 from functools import cached_property
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
+
+from msgspec import Struct, field
 
 from ftgen.config.pins import Reference, is_digest
 from ftgen.remote.locking.answer import Answer, Unresolved
@@ -42,8 +43,7 @@ _PARAMETER = re.compile(r'(?<![A-Za-z])([A-Za-z]+)="([^"\\]*)"')
 _CLIENT = "ftgen"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """Image by the parts of its name, as github.com/distribution/reference reads it.
 
     Attributes:
@@ -68,8 +68,7 @@ class Image:
         return cls(registry, f"library/{path}" if is_official else path, tag or "latest")
 
 
-@dataclass
-class Registries:
+class Registries(Struct, dict=True):
     """Registries, each asked with the user's own login.
 
     Attributes:
@@ -193,8 +192,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(*asked)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
+class _Reply(Struct, frozen=True):
     """Answer of a server, after redirects; `limit` is the largest body in bytes that is taken."""
 
     url: str

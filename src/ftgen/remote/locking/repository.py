@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ftgen.config.pins import Reference, is_commit
 from ftgen.remote.gitops.address import password_apart
@@ -23,8 +24,7 @@ _RULES = ("", "refs/", "refs/tags/", "refs/heads/")
 """What git puts before a name to find it, the first match first (gitrevisions(7))."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repositories:
+class Repositories(Struct, frozen=True):
     """Git servers, asked from an empty repository that no configuration but the user's own applies to."""
 
     git: Git

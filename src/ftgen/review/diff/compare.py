@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.lower import Bundle, Object
 from ftgen.review.diff import ABSENT, diff_fields
@@ -21,8 +22,7 @@ _CELL_WIDTH, _KEPT_PREFIX = 48, 12
 _POD = re.compile(r"^spec\.tasks\[([^]]+)]\.template\.spec\.")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A field that differs: its object, its path, and its value in each column, `ABSENT` if a column lacks it."""
 
     object: str

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Rejected
 from ftgen.text import kube, yamlio
@@ -41,8 +43,7 @@ class Absent(Enum):
 ABSENT = Absent.ABSENT
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(Struct, frozen=True):
     """A field that differs: its path, old and new value, and the class of its change.
 
     `path` identifies list items by index from zero, or by name: `spec.tasks[train].replicas`.  A `:` leads into

@@ -7,8 +7,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ftgen.diagnostics import credentials
 from ftgen.review.diff.fields import ABSENT, ChangeClass, FieldChange

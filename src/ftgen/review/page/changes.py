@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ftgen.review.diff import ABSENT, Change, FieldChange, Status
 from ftgen.review.diff.markdown import is_own_annotation
@@ -21,8 +22,7 @@ _LINES = 30
 _OBJECTS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Objects of a class and a kind that differ in the same fields."""
 
     word: str

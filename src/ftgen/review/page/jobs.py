@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.review.page.markup import NOTHING, Markup, join, short, tag
 from ftgen.review.page.memory import Bars, Need, need_of, tone, verdict
@@ -21,8 +23,7 @@ _GRAVITY = ("", "fits", "tight", "does not fit")
 _MEASURES = ("memory", "jobs", "cards", "storage", "change")
 
 
-@dataclass(frozen=True)
-class Jobs:
+class Jobs(Struct, frozen=True, dict=True):
     """Jobs of a page.
 
     Attributes:
@@ -152,8 +153,7 @@ def _filter(say: Messages) -> Markup:
 # the matrix
 
 
-@dataclass(frozen=True, slots=True)
-class Pivot:
+class Pivot(Struct, frozen=True):
     """What a matrix shows: the keys of its rows and columns, and what stands in its cells.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from ftgen.review.page.markup import Markup, join, short, tag
 from ftgen.review.page.messages import Messages
@@ -31,8 +32,7 @@ _HEIGHT = 10
 _LISTED = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """Memory that a job needs on its fullest card, in GiB.
 
     Attributes:

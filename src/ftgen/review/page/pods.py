@@ -6,8 +6,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.review import preview
 from ftgen.review.diff import Change, run_of
@@ -33,8 +34,7 @@ _Label = tuple[str, str, str]
 """Container, part and name of a line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """Jobs whose pods have the same lines: containers, variables, mounts.
 
     Attributes:

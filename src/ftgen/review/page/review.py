@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic
 from ftgen.review.diff import Change, Status, run_of
@@ -28,8 +29,7 @@ from ftgen.validation.manifest import NEWEST
 _VALUES = 12
 
 
-@dataclass(frozen=True)
-class Review:
+class Review(Struct, frozen=True, dict=True):
     """What a page shows.
 
     Attributes:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from ftgen.text.paths import Steps
 from ftgen.text.yamlio.problems import SYNTAX, location, reject
@@ -37,8 +37,7 @@ class Branch:
         self.value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """Position of an entry in a text, counted from 1: of its key (a list item's value) and of its value.
 
     `block`: whether the value is a block scalar, whose text begins on the next line.
@@ -51,8 +50,7 @@ class Mark:
     block: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """YAML document: its plain value, and the positions of its entries, computed on demand.
 
     Attributes:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
 from operator import ne
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from ftgen.text.yamlio.nodes import Branch, Document, is_merge
 from ftgen.text.yamlio.read import LONGEST_LINE, documents
@@ -61,8 +61,7 @@ class SimilarTexts:
         return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Place:
+class _Place(Struct, frozen=True, eq=False):
     """Place of a node: the branch that holds it, its index there, and the place of that branch; None for a root."""
 
     branch: Branch
@@ -70,8 +69,7 @@ class _Place:
     above: _Place | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Value:
+class _Value(Struct, frozen=True, eq=False):
     """Scalar that may differ in similar texts: the parser's event, its place, and the number of its document."""
 
     event: Any
@@ -79,8 +77,7 @@ class _Value:
     document: int
 
 
-@dataclass(eq=False)
-class _Layout:
+class _Layout(Struct, eq=False, dict=True):
     """Text, in lines, with its documents."""
 
     lines: list[str]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Location
 from ftgen.text.yamlio.nodes import Document
@@ -12,8 +13,7 @@ from ftgen.text.yamlio.problems import location
 from ftgen.text.yamlio.scalars import resolve_scalar
 
 
-@dataclass(frozen=True, slots=True)
-class AmbiguousScalar:
+class AmbiguousScalar(Struct, frozen=True):
     """Plain scalar with one value under YAML 1.1 and another under YAML 1.2, such as `0755` or `on`.
 
     Attributes:

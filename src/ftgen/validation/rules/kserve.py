@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.text import kube
 from ftgen.text.paths import child
@@ -45,8 +46,7 @@ _LOGGED = ("all", "request", "response")
 _MOST_PERCENT = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+class Component(Struct, frozen=True):
     """One component of an InferenceService: its predictor, transformer or explainer."""
 
     name: str

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
+
+from msgspec.structs import replace
 
 from ftgen.config.trace import EnvironmentRead
 from ftgen.diagnostics import Diagnostic, Severity, error

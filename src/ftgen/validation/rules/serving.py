@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Severity
 from ftgen.emulation.estimate import Shape
@@ -34,8 +36,7 @@ _OLDEST = 7.5
 _RELEASE = re.compile(r"vllm[^/:]*:v?(?P<release>\d+\.\d+(?:\.\d+)?)")
 
 
-@dataclass(frozen=True)
-class ServiceView:
+class ServiceView(Struct, frozen=True):
     """Service as its rules read it.
 
     Attributes:

@@ -6,8 +6,9 @@ vLLM checks them itself, minutes into a pod's life, when the image is pulled and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, error
 from ftgen.trainers.surface import Argument, WrongType, cast

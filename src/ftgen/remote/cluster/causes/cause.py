@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from ftgen.diagnostics import credentials
 from ftgen.text import kube
@@ -13,8 +14,7 @@ from ftgen.text.lines import printable
 from ftgen.text.shapes import amounts
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Why a run does not train.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from ftgen.remote.cluster.causes.cause import Cause, shown, words
 from ftgen.remote.cluster.objects import Node
@@ -40,8 +41,7 @@ def _scheduler_says(run: Run, seen: ClusterState) -> str:
     return next((message for message in messages if message and not _SAYS_NOTHING.match(message)), "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
+class _Test(Struct, frozen=True):
     """Test that a node has to pass, and the cause if none of those that passed the earlier ones does."""
 
     passes: Callable[[Node], bool]

@@ -7,9 +7,10 @@ resources, overhead), SetDefaults_Pod (a limit is the request where none is set)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from ftgen.text import kube
 from ftgen.text.paths import child
@@ -120,8 +121,7 @@ def _largest(one: Amounts, other: Amounts) -> Amounts:
     return {**one, **{name: max(one.get(name, value), value) for name, value in other.items()}}
 
 
-@dataclass(frozen=True, slots=True)
-class Gang:
+class Gang(Struct, frozen=True):
     """Number of pods that a job needs at once.
 
     Attributes:

@@ -7,10 +7,11 @@ interpodaffinity, tainttoleration), which Volcano's plugin predicates calls.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.emulation.devices import counts_cards
 from ftgen.emulation.placement import Taint, Toleration, meets
@@ -26,8 +27,7 @@ _HOST = "kubernetes.io/hostname"
 _KEEPS_AWAY = ("NoSchedule", "NoExecute")
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Struct, frozen=True, eq=False, dict=True):
     """Nodes that can hold a pod of a task; each set of nodes is a part of the one before.
 
     Attributes:

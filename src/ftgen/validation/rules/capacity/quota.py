@@ -7,9 +7,10 @@ admission plugin.  What is in use is not saved: a job is weighed as if it were a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Severity
 from ftgen.text.paths import child
@@ -51,8 +52,7 @@ def beyond_a_quota(job: Job, context: Context) -> Iterator[Finding]:
             yield from weighed.findings()
 
 
-@dataclass(frozen=True, slots=True)
-class _Weighed:
+class _Weighed(Struct, frozen=True):
     """One hard limit of a quota with what a job asks of it: each pod by its task, and all pods together."""
 
     job: Job

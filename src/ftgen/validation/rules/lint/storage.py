@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Severity
 from ftgen.emulation import controller
@@ -32,8 +33,7 @@ _SHM = "/dev/shm"  # noqa: S108 - where collectives look for shared memory
 _HOST_FILES = ("/dev", "/sys", "/proc", "/etc", "/usr/local/Ascend", "/usr/local/dcmi", "/usr/local/bin", "/lib")
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A claim that a job uses and whose specification is known.
 
     Attributes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
+
+from msgspec import Struct
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers import llamafactory, sharding
@@ -15,8 +16,7 @@ from ftgen.trainers.surface import Surface, surface
 from ftgen.validation import Context, Finding, Scope, Undecided
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingFacts:
+class TrainingFacts(Struct, frozen=True, kw_only=True):
     """Facts from outside the arguments; None and empty mean unknown, and no rule guesses.
 
     Attributes:
@@ -81,8 +81,7 @@ class TrainingFacts:
         return self.nodes * self.devices
 
 
-@dataclass(frozen=True, slots=True)
-class TrainerArguments:
+class TrainerArguments(Struct, frozen=True):
     """The arguments of one command as the trainer reads them, with the release's defaults.
 
     Attributes:
