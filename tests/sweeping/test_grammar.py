@@ -163,6 +163,8 @@ def test_a_shuffled_list_has_the_same_order_on_every_run(word: str) -> None:
     [
         ("trainer.lr=interval(0,1)", "only an optimiser can walk an interval()"),
         ("trainer.lr=range(1,2,0)", "cannot be enumerated"),
+        ("trainer.lr=range(1,2,false)", "cannot be enumerated"),
+        ("trainer.lr=range(nan)", "cannot be enumerated: nan is no number"),
         ("hydra/sweeper=optuna", "the sweeper optuna gives no points: In 'hydra/config': Could not find"),
         ("hydra.mode=RUN,MULTIRUN", "Hydra's own configuration cannot be swept"),
         ("+trainer.args.seed=choice()", "cannot read the override"),
@@ -173,6 +175,14 @@ def test_what_cannot_be_enumerated_is_refused_where_it_stands(composer: Composer
         sweeping.expand(composer, ["trainer.epochs=1,2", word])
     assert told in refused.value.diagnostics[0].headline
     assert refused.value.diagnostics[0].locations[0].line == 2
+
+
+@pytest.mark.parametrize(("word", "values"), [("range(true)", [0]), ("range(true,4,true)", [1, 2, 3])])
+def test_a_truth_value_in_a_range_is_a_number_as_hydra_counts_it(
+    composer: Composer, word: str, values: list[int]
+) -> None:
+    expanded = sweeping.expand(composer, [f"trainer.args.seed={word}"])
+    assert overrides(expanded) == [(f"trainer.args.seed={value}",) for value in values]
 
 
 def test_a_launcher_is_ignored_with_a_note(composer: Composer) -> None:

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import accumulate, islice
 from math import ceil
@@ -168,7 +168,7 @@ def _parses(text: str) -> bool:
 def _parser() -> OverridesParser:
     """Create the parser once: it inspects the signature of every function, and keeps no state between texts."""
     parser = OverridesParser.create()
-    parser.functions.functions["shuffle"] = _shuffle
+    parser.functions.functions |= {"shuffle": _shuffle, "range": _range}
     return parser
 
 
@@ -176,6 +176,12 @@ def _shuffle(*items: Any, **named: Any) -> Any:
     """Shuffle a list into the same order on every run, as a sweep; Hydra's own order of one is random."""
     (one,) = items if len(items) == 1 else (named.get("list"),)
     return seeded_order(one, 0) if isinstance(one, list) else grammar_functions.shuffle(*items, **named)
+
+
+def _range(*numbers: Any, **named: Any) -> Any:
+    """Return Hydra's range; true and false are the numbers that it counts them as, 1 and 0."""
+    counted = {name: int(number) if isinstance(number, bool) else number for name, number in named.items()}
+    return grammar_functions.range(*(int(n) if isinstance(n, bool) else n for n in numbers), **counted)
 
 
 def seeded_order(items: Sequence[Any], seed: int) -> list[Any]:
@@ -246,9 +252,9 @@ def alternatives(override: Override, most: int) -> Alternatives:
             raise Rejected(
                 [error("FT030", f"{text}: only an optimiser can walk an interval()", key, text, hint)]
             ) from None
-        raise Rejected(
-            [error("FT030", f"{text} cannot be enumerated: {significant_line(failure)}", key, text)]
-        ) from None
+        # Decimal tells its errors apart by class, and has no words for them.
+        reason = "nan is no number" if isinstance(failure, InvalidOperation) else significant_line(failure)
+        raise Rejected([error("FT030", f"{text} cannot be enumerated: {reason}", key, text)]) from None
 
 
 def _range_length(sweep: RangeSweep) -> int:
