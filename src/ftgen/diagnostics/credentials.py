@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 from msgspec import Struct
@@ -602,52 +603,54 @@ def find_secrets(text: str) -> tuple[Secret, ...]:
 
 
 def _found(text: str) -> Iterator[Secret]:
-    lines = text.split("\n")
-    results = [*map(_in_line, lines)]
-    has_some = results.count(_NOTHING) < len(results)
-    if has_some:
-        yield from _in_text(lines, results)
-    # Keywords are looked for in the whole text at once: to ask each line for all of them takes three times as long.
+    """Yield the secrets of a text; each search begins with the whole, as few lines of a long script may hold one."""
+    yield from _named_values(text)
     yield from _forms(text)
-    if has_some:
-        yield from _moved(lines, [random for *_, random in results])
+    yield from (Secret(*m.span(), Kind.RANDOM) for m in _WORD.finditer(text) if _is_random(m[0]))
     if "PRIVATE KEY" in text:
         yield from (Secret(*match.span(), Kind.FORM, _PRIVATE_KEY) for match in _compiled(_PEM).finditer(text))
 
 
-_InLine = tuple[tuple[Secret, ...], bool, tuple[Secret, ...]]
-_NOTHING: _InLine = ((), False, ())
-
-
-def _in_text(lines: Sequence[str], results: Sequence[_InLine]) -> Iterator[Secret]:
-    """Yield the secrets of the lines, shifted to indices of the whole text, and those on lines next to their name."""
-    start = before = 0
-    for number, (line, (found, is_named, _)) in enumerate(zip(lines, results, strict=True)):
+def _named_values(text: str) -> Iterator[Secret]:
+    """Yield the values of secret names: in the line of the name, and in the lines beside it."""
+    for start, line in _lines_with_stem(text):
+        found, is_named = _in_line(line)
         yield from (secret.moved(start) for secret in found)
-        if is_named and len(lines) > 1:
-            block = "\n".join(lines[max(number - 1, 0) : number + 3])
-            yield from (secret.moved(before) for secret in _in_block(block))
-        start, before = start + len(line) + 1, start
+        if is_named and len(line) < len(text):
+            begin, block = _lines_around(text, start)
+            yield from (secret.moved(begin) for secret in _in_block(block))
 
 
-def _moved(lines: Sequence[str], results: Sequence[tuple[Secret, ...]]) -> Iterator[Secret]:
-    """Yield the secrets of each line, shifted to indices of the whole text."""
-    start = 0
-    for line, found in zip(lines, results, strict=True):
-        yield from (secret.moved(start) for secret in found)
-        start += len(line) + 1
+def _lines_with_stem(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines that may hold a secret's name, each with its start index."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return ((start, text[start : start + len(line)]) for start, line in _lines_with(_STEMS, lowered))
+    # Where a capital letter becomes two small ones, the indices of the two texts differ.
+    lines = text.split("\n")
+    return zip(accumulate((len(line) + 1 for line in lines), initial=0), lines, strict=False)
+
+
+def _lines_around(text: str, start: int) -> tuple[int, str]:
+    """Return the line that starts at an index with the line before it and the two after it, and their start index."""
+    begin = text.rfind("\n", 0, start - 1) + 1 if start else 0
+    end = start
+    for _ in range(_LINES_FROM_NAME):
+        end = text.find("\n", end) + 1 or len(text) + 1
+        if end > len(text):
+            break
+    return begin, text[begin : end - 1]
+
+
+_LINES_FROM_NAME = 3
+"""Number of lines from that of a name to the last in which its value may stand."""
 
 
 @lru_cache(maxsize=16384)
-def _in_line(line: str) -> _InLine:
-    """Return a line's values of secret names, whether it has such a name, and its random words.
-
-    Jobs of a sweep share most lines.
-    """
-    # Most lines have none of these substrings, and the test costs a tenth of the pattern.
-    is_named = any(map(line.lower().__contains__, _STEMS)) and _NAMED.search(line) is not None
-    random = [Secret(*m.span(), Kind.RANDOM) for m in _WORD.finditer(line) if _is_random(m[0])]
-    return tuple(_settings(line)) if is_named else (), is_named, tuple(random)
+def _in_line(line: str) -> tuple[tuple[Secret, ...], bool]:
+    """Return a line's values of secret names, and whether it has such a name; jobs of a sweep share most lines."""
+    is_named = _NAMED.search(line) is not None
+    return tuple(_settings(line)) if is_named else (), is_named
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
