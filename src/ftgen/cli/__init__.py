@@ -7,11 +7,10 @@ else.
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
-from gc import freeze
 from importlib import import_module
+from typing import NoReturn
 
 from ftgen import runtime
 from ftgen.cli import streams
@@ -20,19 +19,15 @@ from ftgen.diagnostics import Rejected
 
 REJECTED, USAGE, BUG, INTERRUPTED = 1, 2, 70, 130
 
-# A collection at exit would take a sixth of the run time and free nothing that the exit does not.
-atexit.register(freeze)
-
-
-def program() -> int:
-    """Run ftgen as the only work of this process, with few garbage collections; also for `python -m ftgen`."""
+def program() -> NoReturn:
+    """Run ftgen as the only work of this process, and end it; also for `python -m ftgen`."""
     runtime.rarely_collect()
-    return main()
+    runtime.end(main())
 
 
-def complete_for_kubectl() -> int:
-    """Print the completions of the words after `kubectl ftgen`, as kubectl asks for them."""
-    return main(["-sc", "query=kubectl", "--", *sys.argv[1:]])
+def complete_for_kubectl() -> NoReturn:
+    """Print the completions of the words after `kubectl ftgen`, as kubectl asks for them, and end the process."""
+    runtime.end(main(["-sc", "query=kubectl", "--", *sys.argv[1:]]))
 
 
 def main(argv: list[str] | None = None) -> int:
