@@ -1,7 +1,5 @@
 """`python -m ftgen`."""
 
-import sys
-
 from ftgen.cli import program
 
-sys.exit(program())
+program()

@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import Rejected
-from ftgen.text.yamlio import SimilarTexts, ambiguous_scalars, documents
+from ftgen.text.yamlio import ambiguous_scalars, documents
+from ftgen.text.yamlio.similar import SimilarTexts
 
 JOB = """\
 # Generated

@@ -20,7 +20,8 @@ class FactMissing(Exception):  # noqa: N818 - a rule that cannot be judged, not 
     """Fact that a rule needs and that nobody has stated; carries its configuration key."""
 
 
-NO_FACTS = Facts()
+# Defaults need no validation, whose schema would have to be built here.
+NO_FACTS = Facts.model_construct()
 
 
 class Context(Struct, frozen=True, eq=False):

@@ -21,7 +21,7 @@ from msgspec import Struct, field, structs
 from ftgen.diagnostics import Diagnostic
 from ftgen.spec import Section
 from ftgen.text.sharing import share
-from ftgen.text.yamlio import SimilarTexts
+from ftgen.text.yamlio.similar import SimilarTexts
 from ftgen.validation import Context
 from ftgen.validation.reuse import Manifest, Reuse
 

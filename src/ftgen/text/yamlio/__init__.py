@@ -3,8 +3,8 @@
 `emit` is ftgen's own emitter: manifests are JSON values, the bytes must be the same everywhere, and every scalar
 must read the same under YAML 1.1 (PyYAML, kubectl) and YAML 1.2 (ruamel.yaml).  `read` uses PyYAML's C scanner;
 `compose` builds the `nodes`, with their positions, from its events and refuses deep nesting, duplicate keys and
-alias bombs.  `similar` makes only those nodes that an earlier text did not have.  `versions` finds the scalars of a
-foreign document that YAML 1.2 (ruamel.yaml) reads differently.
+alias bombs.  `similar`, which only a check of many texts loads, makes those nodes that an earlier text did not have.
+`versions` finds the scalars of a foreign document that YAML 1.2 (ruamel.yaml) reads differently.
 """
 
 from ftgen.text.yamlio.emit import dump
@@ -22,7 +22,6 @@ from ftgen.text.yamlio.read import (
     read_stdin,
     read_text,
 )
-from ftgen.text.yamlio.similar import SimilarTexts
 from ftgen.text.yamlio.versions import AmbiguousScalar, ambiguous_scalars
 
 __all__ = [
@@ -32,7 +31,6 @@ __all__ = [
     "AmbiguousScalar",
     "Document",
     "Mark",
-    "SimilarTexts",
     "ambiguous_scalars",
     "document",
     "documents",
