@@ -643,7 +643,7 @@ run_command() {
 
 merge() {
   result=$OUTPUT_DIR
-  [ -n "${EXPORT_CONFIG:-}" ] || return 0
+  [ -n "${EXPORT_CONFIG:-}" ] || { settle_config "$result" && return; }
   result=$EXPORT_DIR
   if [ "$(cat "$EXPORT_DIR/$FINISHED" 2>/dev/null)" = "$print" ]; then
     say "merged before; $EXPORT_DIR is used"
@@ -651,6 +651,7 @@ merge() {
   fi
   export_model
   restore_base_files "$EXPORT_DIR.partial"
+  settle_config "$EXPORT_DIR.partial"
   put "$EXPORT_DIR.partial/$FINISHED" "$print"
   rm -rf "$EXPORT_DIR" && mv -fT "$EXPORT_DIR.partial" "$EXPORT_DIR"
 }
@@ -677,6 +678,30 @@ restore_base_files() {
     [ ! -e "$MODEL_DIR/$file" ] || cp -fPT --remove-destination "$(base_file "$file")" "$1/$file"
   done
   say "configuration and tokenizer files are the base model's"
+}
+
+# LLaMA-Factory writes the length of stretched positions as 4096.0 (model/model_utils/rope.py), which transformers 5
+# refuses. And a merge writes both embeddings where both were trained, of which what reads them would take the first
+# for both, as config.json ties them.
+settle_config() {
+  local config=$1/config.json text
+  [ -n "${TRAIN_CONFIG:-}" ] && plain "$config" || return 0
+  text=$(sed -E 's/("max_position_embeddings": *[0-9]+)\.0([^0-9eE]|$)/\1\2/' "$config")
+  if [ "$1" != "$OUTPUT_DIR" ] && trained_both_embeddings; then
+    case $text in
+      *'"tie_word_embeddings"'*) text=$(sed -E 's/("tie_word_embeddings": *)true/\1false/' <<<"$text") ;;
+      *) text=$(sed '0,/{/s//{\n  "tie_word_embeddings": false,/' <<<"$text") ;;
+    esac
+  fi
+  [ "$text" = "$(cat "$config")" ] || put "$config" "$text"
+}
+
+trained_both_embeddings() {
+  local adapter=$OUTPUT_DIR/adapter_config.json text
+  plain "$adapter" || return 1
+  text=$(tr -d '[:space:]' <"$adapter")
+  [[ $text =~ \"modules_to_save\":\[([^]]*)\] ]] || return 1
+  [[ ${BASH_REMATCH[1]} == *'"embed_tokens"'* && ${BASH_REMATCH[1]} == *'"lm_head"'* ]]
 }
 
 base_file() {

@@ -470,6 +470,64 @@ def test_the_base_s_files_come_back_unless_told_otherwise(job: Pod) -> None:
     }
 
 
+STRETCHED = '{\n  "max_position_embeddings": 4096.0,\n  "rope_theta": 10000.0\n}\n'
+BOTH = '{"modules_to_save": [\n    "lm_head",\n    "embed_tokens"\n  ], "r": 8}'
+TIED = '{\n  "tie_word_embeddings": true,\n  "vocab_size": 512\n}\n'
+
+
+def writing(job: Pod, merged: str, adapter: str = "{}") -> Pod:
+    """The job whose merge leaves this config.json, and whose training this adapter_config.json."""
+    job.home.mkdir(exist_ok=True)
+    (job.home / "merged.json").write_text(merged)
+    (job.home / "adapter.json").write_text(adapter)
+    leave = 'cp "$STUB_HOME/adapter.json" "$OUTPUT_DIR/adapter_config.json"'
+    program = CLI.replace("echo exported >", 'cp "$STUB_HOME/merged.json" ').replace(
+        "echo tuned", f"{leave} && echo tuned"
+    )
+    job.program("llamafactory-cli", program)
+    return merging(job)
+
+
+def test_the_length_of_stretched_positions_is_a_whole_number(job: Pod) -> None:
+    ended = writing(job, STRETCHED).run("train")
+    assert ended.code == 0, ended.log
+    assert (job.volume / "merged" / "config.json").read_text() == STRETCHED.replace("4096.0", "4096")
+
+
+def test_so_it_is_where_nothing_is_merged(job: Pod) -> None:
+    (job.volume / "out").mkdir(parents=True)
+    (job.volume / "out" / "config.json").write_text(STRETCHED)
+    ended = job.run("train")
+    assert ended.code == 0, ended.log
+    assert (job.volume / "out" / "config.json").read_text() == STRETCHED.replace("4096.0", "4096")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "merged", "expected"),
+    [
+        (BOTH, TIED, TIED.replace("true", "false")),
+        (BOTH, TIED.replace("true", "false"), TIED.replace("true", "false")),
+        (BOTH, '{\n  "vocab_size": 512\n}\n', '{\n  "tie_word_embeddings": false,\n  "vocab_size": 512\n}\n'),
+        ('{"modules_to_save": null}', TIED, TIED),
+        ('{"modules_to_save": ["lm_head"], "target_modules": ["embed_tokens"]}', TIED, TIED),
+        ("{}", TIED, TIED),
+    ],
+)
+def test_embeddings_that_were_trained_apart_are_not_tied(job: Pod, adapter: str, merged: str, expected: str) -> None:
+    ended = writing(job, merged, adapter).run("train")
+    assert ended.code == 0, ended.log
+    assert (job.volume / "merged" / "config.json").read_text() == expected
+
+
+def test_the_base_s_configuration_ties_them_no_more_than_the_merged_one(job: Pod) -> None:
+    (job.volume / "base").mkdir(parents=True)
+    (job.volume / "base" / "config.json").write_text(TIED)
+    ended = writing(job, "{}", BOTH).run("train")
+    assert ended.code == 0, ended.log
+    assert (job.volume / "merged" / "config.json").read_text() == TIED.replace("true", "false")
+    assert (job.volume / "base" / "config.json").read_text() == TIED
+
+
 def test_a_failed_merge_ends_the_pod_and_is_repeated_alone(job: Pod) -> None:
     job.home.mkdir(exist_ok=True)
     (job.home / "export").write_text('mkdir "${3#export_dir=}"; touch "${3#export_dir=}/half"; exit 3')

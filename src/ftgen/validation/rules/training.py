@@ -85,6 +85,7 @@ def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> Traini
         experts=shape.experts if shape else 0,
         context=spec.model.context,
         modules=_modules(spec),
+        tied=shape.tied_embeddings if shape else None,
         packages=image.installed_packages(spec),
         processors=_processors(hardware.per_card.cpu.limit) * hardware.devices,
         environment=_environment(spec),

@@ -461,3 +461,38 @@ def _layers_within(args: TrainerArguments) -> Findings:
     if inner:
         headline = f"{', '.join(inner)} is a layer within a part of a block, and freeze tuning takes whole parts"
         yield args.finding("freeze_trainable_modules", headline, "name self_attn or mlp, or leave it out")
+
+
+@rule("FT226", "tied-embeddings", on=TRAINING)
+def tied_embeddings(args: TrainerArguments) -> Findings:
+    """One matrix that embeds tokens and predicts them is trained, and saved, as two.
+
+    Why: PEFT trains copies of the layers in `additional_target` and puts adapters on those in `lora_target`.  The merge
+    writes both uses of the matrix; where only one of them was trained, or an adapter was merged into what they share,
+    nobody trained what the result is.  Both together are trained apart, and train.sh says so in the result's
+    config.json (`tie_word_embeddings`).  A reward model that is trained whole is saved by its tensors, of which
+    safetensors refuses two that share memory.
+    Example: `additional_target: embed_tokens` for Qwen3-0.6B.
+    Instead: `additional_target: embed_tokens,lm_head`; for a reward model `save_safetensors: false`.
+    """
+    if not args.facts.tied or not args["do_train"]:
+        return
+    method = args["finetuning_type"]
+    if args["stage"] == "rm" and method in {"full", "freeze"} and args["save_safetensors"]:
+        headline = "the reward model cannot be saved: two of its tensors are one, which safetensors refuses"
+        yield args.finding("save_safetensors", headline, "set save_safetensors: false")
+    argument = {"lora": "lora_target", "oft": "oft_target"}.get(method, "")
+    if not argument or args.facts.merged is None:
+        return
+    both = ",".join(sorted(EMBEDDINGS))
+    if adapted := _embeddings(args, argument):
+        headline = f"the merge puts the adapter of {' and '.join(adapted)} into the matrix that is both embeddings"
+        yield args.finding(argument, headline, f"leave it out, and set additional_target: {both}")
+    elif len(trained := _embeddings(args, "additional_target")) == 1:
+        headline = f"{trained[0]} is trained apart from the matrix that it shares, and the merged model ties them again"
+        yield args.finding("additional_target", headline, f"set additional_target: {both}, or train neither")
+
+
+def _embeddings(args: TrainerArguments, argument: str) -> list[str]:
+    """Return the embeddings that an argument names, sorted."""
+    return sorted(EMBEDDINGS & {name.rsplit(".", 1)[-1] for name in args.names(argument)})

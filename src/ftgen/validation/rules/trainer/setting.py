@@ -37,6 +37,7 @@ class TrainingFacts(Struct, frozen=True, kw_only=True):
         experts: experts in each layer of the model; 0: it is dense.
         context: longest sequence that the model was made for, in tokens.
         modules: names of the model's linear layers.
+        tied: whether one matrix embeds the model's tokens and predicts them.
         packages: packages of the image that the trainer may ask for, by their own names.
         processors: processor cores that the pod may use.
         resumes: whether a pod that replaces another finds the other's checkpoints.
@@ -65,6 +66,7 @@ class TrainingFacts(Struct, frozen=True, kw_only=True):
     experts: int = 0
     context: int | None = None
     modules: frozenset[str] = frozenset()
+    tied: bool | None = None
     packages: frozenset[str] | None = None
     processors: float | None = None
     resumes: bool = False
