@@ -43,7 +43,8 @@ def test_a_new_vocabulary_trains_both_embeddings(word: str) -> None:
 
 
 def test_a_loss_that_compares_loads_a_reference_model() -> None:
-    compared, plain = (described("trainer=sft-full", *words) for words in (["trainer.args.use_asft_loss=true"], []))
+    words = ["trainer=sft-full", "trainer.args.val_size=0", "trainer.args.eval_strategy=no"]
+    compared, plain = (described(*words, *more) for more in (["trainer.args.use_asft_loss=true"], []))
     assert (compared.uses_reference, plain.uses_reference) == (True, False)
 
 

@@ -22,6 +22,7 @@ PPO = {"stage": "ppo", "reward_model": "r"}
 UNSLOTH = {"use_unsloth": True}
 LAYERS = {"modules": frozenset({"q_proj", "k_proj", "v_proj", "o_proj"})}
 KEPT = {"resumes": True}
+TIED = {"tied": True, "merged": "m"}
 THERE = {"folders": ("/mnt/work", "/mnt/models/M", "/data/D"), "mounts": ("/mnt/work", "/mnt/models")}
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
@@ -306,6 +307,12 @@ REFUSED += [
     ("streaming-length", {"streaming": True, "max_steps": 9, "group_by_length": True}, {}, "group_by_length"),
     ("quantized-training", {"quantization_bit": 4, "add_tokens": "abc"}, {}, "add_tokens"),
     ("helper-quantization", {"use_asft_loss": True}, {}, "use_asft_loss"),
+    ("helper-quantization", FULL | EVALUATING | {"use_asft_loss": True}, {}, "use_asft_loss"),
+    ("tied-embeddings", {"additional_target": "lm_head"}, TIED, "additional_target"),
+    ("tied-embeddings", {"additional_target": ["model.embed_tokens", "norm"]}, TIED, "additional_target"),
+    ("tied-embeddings", {"lora_target": "q_proj,embed_tokens"}, TIED, "lora_target"),
+    ("tied-embeddings", FULL | {"stage": "rm"}, {"tied": True}, "save_safetensors"),
+    ("tied-embeddings", {"stage": "rm", "finetuning_type": "freeze"}, {"tied": True}, "save_safetensors"),
     ("low-rank-optimizers-in-parallel", GALORE | {"optim": "adamw_torch_fused"}, {}, "optim"),
     ("low-rank-optimizers-in-parallel", FULL | {"use_apollo": True, "optim": "adafactor"}, {}, "optim"),
     (
@@ -348,6 +355,7 @@ REFUSED += [
 
 WARNED = [
     ("reward-checkpoints", {"stage": "rm"}, KEPT, "overwrite_output_dir", WARNING),
+    ("reward-checkpoints", FULL | {"stage": "rm"}, KEPT, "overwrite_output_dir", WARNING),
     ("low-rank-optimizers-in-parallel", FULL | {"use_galore": True}, {}, "optim", WARNING),
     ("schedule", STABLE | {"lr_scheduler_kwargs": {"num_decay_steps": 100}}, {}, "lr_scheduler_kwargs", WARNING),
     (
@@ -496,6 +504,17 @@ ALLOWED = [
     ("validation-split", {"val_size": 1000, "max_samples": 1000, "dataset": "a,b"}, {}),
     ("validation-split", {"val_size": 0.1, "max_samples": 2}, {}),
     ("reward-checkpoints", {"stage": "rm", "overwrite_output_dir": True}, KEPT),
+    ("reward-checkpoints", FULL | {"stage": "rm", "overwrite_output_dir": True}, KEPT),
+    ("overwriting", FULL | {"stage": "rm", "overwrite_output_dir": True}, {}),
+    ("tied-embeddings", {"additional_target": "embed_tokens,lm_head"}, TIED),
+    ("tied-embeddings", {"additional_target": "norm"}, TIED),
+    ("tied-embeddings", {"add_tokens": "<a>", "resize_vocab": True}, TIED),
+    ("tied-embeddings", {"additional_target": "lm_head"}, TIED | {"tied": False}),
+    ("tied-embeddings", {"additional_target": "lm_head"}, TIED | {"tied": None}),
+    ("tied-embeddings", {"additional_target": "lm_head"}, {"tied": True}),
+    ("tied-embeddings", FULL | {"stage": "rm", "save_safetensors": False}, {"tied": True}),
+    ("tied-embeddings", {"stage": "rm"}, TIED),
+    ("tied-embeddings", FULL, {"tied": True}),
     ("reward-checkpoints", {"stage": "rm"}, {}),
     ("overwriting", {"stage": "rm", "overwrite_output_dir": True}, {}),
     ("helper-quantization", FULL | {"use_asft_loss": True}, {}),

@@ -19,6 +19,7 @@ from ftgen.diagnostics import Rejected
 
 REJECTED, USAGE, BUG, INTERRUPTED = 1, 2, 70, 130
 
+
 def program() -> NoReturn:
     """Run ftgen as the only work of this process, and end it; also for `python -m ftgen`."""
     runtime.rarely_collect()

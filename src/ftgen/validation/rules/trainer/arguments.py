@@ -290,32 +290,33 @@ def sizes(args: TrainerArguments) -> Findings:
 def reward_checkpoints(args: TrainerArguments) -> Findings:
     """Reward models and PPO keep their value head outside what a checkpoint restores.
 
-    Why: `get_train_args` (hparams/parser.py) refuses `load_best_model_at_end` and, for full and freeze, drops
-    `resume_from_checkpoint` with no more than a line in the log.  A checkpoint of adapters holds no model.safetensors
-    (`fix_valuehead_checkpoint`, train/callbacks.py), and transformers' Trainer, for which a model with a value head is
-    none with adapters, raises when it should load one (`_load_from_checkpoint`).
+    Why: `get_train_args` (hparams/parser.py) refuses `load_best_model_at_end` and, for full and freeze, looks for no
+    checkpoint and drops `resume_from_checkpoint`, with no more than a line in the log.  A checkpoint of adapters holds
+    no model.safetensors (`fix_valuehead_checkpoint`, train/callbacks.py), and transformers' Trainer, for which a model
+    with a value head is none with adapters, raises when it should load one (`_load_from_checkpoint`).
     Example: `stage: rm, load_best_model_at_end: true`.
-    Instead: leave both out.
+    Instead: leave both out, and `trainer.resume=false`.
     """
     if args["stage"] not in REWARD_STAGES:
         return
+    stage, method = args["stage"], args["finetuning_type"]
     if args["load_best_model_at_end"]:
-        yield args.finding(
-            "load_best_model_at_end", f"stage {args['stage']} cannot load its best model", "set it to false"
-        )
-    if args["finetuning_type"] in {"full", "freeze"} and args["resume_from_checkpoint"] is not None:
-        headline = f"stage {args['stage']} with {args['finetuning_type']} does not resume: the value is dropped"
+        yield args.finding("load_best_model_at_end", f"stage {stage} cannot load its best model", "set it to false")
+    if method in {"full", "freeze"} and args["resume_from_checkpoint"] is not None:
+        headline = f"stage {stage} with {method} does not resume: the value is dropped"
         yield args.finding("resume_from_checkpoint", headline, "set it to null", Severity.WARNING)
-    if fails_to_resume(args) and args.facts.resumes and not args["overwrite_output_dir"]:
-        headline = f"stage {args['stage']} cannot load a checkpoint of adapters: a pod that replaces another fails"
-        help_ = "write trainer.resume=false, so that it starts over"
+    elif never_resumes(args) and args.facts.resumes and not args["overwrite_output_dir"]:
+        is_whole = method in {"full", "freeze"}
+        what = f"with {method} looks for no checkpoint" if is_whole else "cannot load a checkpoint of adapters"
+        end = "starts over" if is_whole else "fails"
+        headline = f"stage {stage} {what}: a pod that replaces another {end}"
+        help_ = "write trainer.resume=false, so that it starts over" + (" without saying otherwise" if is_whole else "")
         yield args.finding("overwrite_output_dir", headline, help_, Severity.WARNING)
 
 
-def fails_to_resume(args: TrainerArguments) -> bool:
-    """Return whether the trainer saves checkpoints that it cannot load."""
-    saves = args["save_strategy"] != "no" and args["do_train"]
-    return bool(saves and args["stage"] in REWARD_STAGES and args["finetuning_type"] in {"lora", "oft"})
+def never_resumes(args: TrainerArguments) -> bool:
+    """Return whether the trainer saves checkpoints that it does not load: a value head is outside of them."""
+    return bool(args["save_strategy"] != "no" and args["do_train"] and args["stage"] in REWARD_STAGES)
 
 
 @rule("FT215", "ppo", on=BOTH)
@@ -382,13 +383,17 @@ def helper_quantization(args: TrainerArguments) -> Findings:
     """Reference and reward models are quantized to 4 or 8 bits or not at all, and one that is compared with is there.
 
     Why: an assertion in `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).  For LoRA `create_ref_model`
-    (train/trainer_utils.py) makes no reference unless it is named, and `use_asft_loss` calls it in the first step.
-    Example: `ref_model_quantization_bit: 2`; `use_asft_loss: true` with LoRA.
-    Instead: 4, 8 or null; `finetuning_type: full`.
+    (train/trainer_utils.py) makes no reference unless it is named, and `use_asft_loss` calls it in the first step; an
+    evaluation ends in an error, as the loss of asft comes without the outputs (`compute_loss`, train/sft/trainer.py).
+    Example: `ref_model_quantization_bit: 2`; `use_asft_loss: true` with LoRA, or with an evaluation.
+    Instead: 4, 8 or null; `finetuning_type: full`, `val_size: 0` and `eval_strategy: "no"`.
     """
     if args["use_asft_loss"] and args["finetuning_type"] == "lora" and args["ref_model"] is None:
         headline = "use_asft_loss compares with a reference model, and LoRA makes none"
         yield args.finding("use_asft_loss", headline, "set finetuning_type: full, or name a ref_model")
+    elif args["use_asft_loss"] and args.command == "train" and args.evaluates:
+        headline = "use_asft_loss trains, and then fails in the evaluation"
+        yield args.finding("use_asft_loss", headline, "write trainer.args.val_size=0 trainer.args.eval_strategy=no")
     for name in ("ref_model_quantization_bit", "reward_model_quantization_bit"):
         if args[name] is not None and args[name] not in HELPER_BITS:
             yield args.finding(name, f"{name} is 4, 8 or null, not {args[name]}", f"set {name}: 4")
@@ -704,7 +709,7 @@ def overwriting(args: TrainerArguments) -> Findings:
     Example: `overwrite_output_dir: true`.
     Instead: `false`: the run resumes by itself.
     """
-    if args["overwrite_output_dir"] and args["resume_from_checkpoint"] is None and not fails_to_resume(args):
+    if args["overwrite_output_dir"] and args["resume_from_checkpoint"] is None and not never_resumes(args):
         headline = "overwrite_output_dir makes a replaced pod train from the start again"
         yield args.finding("overwrite_output_dir", headline, "set trainer.resume=true", Severity.WARNING)
 
