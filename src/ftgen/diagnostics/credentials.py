@@ -202,9 +202,12 @@ _KEYWORDS = tuple(keyword for keywords, _ in _FORMS.values() for keyword in keyw
 
 
 def _forms(text: str) -> Iterator[Secret]:
-    if not any(map(text.__contains__, _KEYWORDS)):
+    present = frozenset([keyword for keyword in _KEYWORDS if keyword in text])
+    if not present:
         return
     for what, (keywords, form) in _FORMS.items():
+        if present.isdisjoint(keywords):
+            continue
         for begin, line in _lines_with(keywords, text):
             for match in _compiled(form).finditer(line):
                 start, end = next((match.span(g) for g in _GROUPS if match.groupdict().get(g)), match.span())
