@@ -70,6 +70,12 @@ def test_unknown_arguments_are_named_with_their_cure(name, headline, help_):
         ("lora_rank", 1.5, "lora_rank is a whole number, not 1.5", "leave it out for the default, 8"),
         ("run_name", 7, "run_name is a text, not 7", 'put it in quotes: "7"'),
         ("deepspeed", 3, "deepspeed is a mapping or a text, not 3", 'put it in quotes: "3"'),
+        (
+            "adapter_name_or_path",
+            ["a", "b"],
+            "adapter_name_or_path is a text, not ['a', 'b']",
+            "write one text; where it names several, with commas between them: 'a,b'",
+        ),
         ("hub_token", {"t": 1}, "hub_token is a text, not this", "leave it out for the default, None"),
     ],
 )

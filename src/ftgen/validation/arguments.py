@@ -71,8 +71,12 @@ def _retype(argument: Argument, value: object) -> str:
     if isinstance(value, str) and "bool" in argument.types:
         is_true = value.strip().lower() in {"true", "yes", "on", "1", "y"}
         return f"write {'true' if is_true else 'false'}, without quotes"
-    if isinstance(value, (int, float)) and "str" in argument.types and not argument.secret:
-        return in_quotes(value)
+    if "str" in argument.types and not argument.secret:
+        if isinstance(value, (int, float)):
+            return in_quotes(value)
+        if isinstance(value, list):
+            text = ",".join(map(str, value))
+            return f"write one text; where it names several, with commas between them: '{text}'"
     return f"leave it out for the default, {argument.default!r}" if argument.default_known else "leave it out"
 
 
