@@ -168,6 +168,8 @@ def test_a_shuffled_list_has_the_same_order_on_every_run(word: str) -> None:
         ("hydra/sweeper=optuna", "the sweeper optuna gives no points: In 'hydra/config': Could not find"),
         ("hydra.mode=RUN,MULTIRUN", "Hydra's own configuration cannot be swept"),
         ("+trainer.args.seed=choice()", "cannot read the override"),
+        ("model=glob([1])", "glob() takes names, in which * and ? stand for others, and not 1"),
+        ("model=glob(qwen*,[[a]])", "glob() takes names, in which * and ? stand for others, and not ['a']"),
     ],
 )
 def test_what_cannot_be_enumerated_is_refused_where_it_stands(composer: Composer, word: str, told: str) -> None:
@@ -175,6 +177,13 @@ def test_what_cannot_be_enumerated_is_refused_where_it_stands(composer: Composer
         sweeping.expand(composer, ["trainer.epochs=1,2", word])
     assert told in refused.value.diagnostics[0].headline
     assert refused.value.diagnostics[0].locations[0].line == 2
+
+
+@pytest.mark.parametrize(
+    "word", ["glob(qwen3-0*)", "glob([qwen3-0*])", "glob(['qwen3-0*'])", 'glob(["qwen3-*"],["*b-*","*[48]b"])']
+)
+def test_a_glob_takes_names_with_quotes_and_without(composer: Composer, word: str) -> None:
+    assert ("model=qwen3-0.6b",) in overrides(sweeping.expand(composer, [f"model={word}"]))
 
 
 @pytest.mark.parametrize(("word", "values"), [("range(true)", [0]), ("range(true,4,true)", [1, 2, 3])])

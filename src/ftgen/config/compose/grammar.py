@@ -168,7 +168,7 @@ def _parses(text: str) -> bool:
 def _parser() -> OverridesParser:
     """Create the parser once: it inspects the signature of every function, and keeps no state between texts."""
     parser = OverridesParser.create()
-    parser.functions.functions |= {"shuffle": _shuffle, "range": _range}
+    parser.functions.functions |= {"shuffle": _shuffle, "range": _range, "glob": _glob}
     return parser
 
 
@@ -182,6 +182,20 @@ def _range(*numbers: Any, **named: Any) -> Any:
     """Return Hydra's range; true and false are the numbers that it counts them as, 1 and 0."""
     counted = {name: int(number) if isinstance(number, bool) else number for name, number in named.items()}
     return grammar_functions.range(*(int(n) if isinstance(n, bool) else n for n in numbers), **counted)
+
+
+def _glob(*patterns: Any, **named: Any) -> Any:
+    """Return Hydra's glob; it compares with the items of a list as they were parsed, which must be names then."""
+    return grammar_functions.glob(*map(_names, patterns), **{key: _names(pattern) for key, pattern in named.items()})
+
+
+def _names(pattern: Any) -> Any:
+    if not isinstance(pattern, list):
+        return pattern
+    names = [name.text if isinstance(name, QuotedString) else name for name in pattern]
+    if others := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(f"glob() takes names, in which * and ? stand for others, and not {others[0]!r}")
+    return names
 
 
 def seeded_order(items: Sequence[Any], seed: int) -> list[Any]:
