@@ -312,6 +312,10 @@ DEEP = st.sampled_from(
 )
 
 
+def _called(words: st.SearchStrategy[list[str]]) -> st.SearchStrategy[str]:
+    return st.tuples(st.sampled_from(odd.FUNCTIONS), words).map(lambda call: f"{call[0]}({','.join(call[1])})")
+
+
 def _around(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     several = st.lists(inner, max_size=3)
     return st.one_of(
@@ -320,27 +324,7 @@ def _around(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.lists(st.tuples(ATOMS, inner), max_size=2).map(
             lambda items: "{" + ",".join(f"{k}:{v}" for k, v in items) + "}"
         ),
-        st.tuples(
-            st.sampled_from(
-                [
-                    *(
-                        "choice",
-                        "range",
-                        "glob",
-                        "sort",
-                        "shuffle",
-                        "tag",
-                        "interval",
-                        "extend_list",
-                        "int",
-                        "float",
-                        "str",
-                    ),
-                    *("bool", "json_str", "x", "range"),
-                ]
-            ),
-            several,
-        ).map(lambda call: f"{call[0]}({','.join(call[1])})"),
+        _called(several),
         inner.map(lambda text: f"'{text}'"),
     )
 
@@ -350,6 +334,10 @@ SIGNS = st.sampled_from(["", "", "", "", "+", "++", "~"])
 NAMES = st.one_of(st.sampled_from(KEYS), st.sampled_from(KEYS), st.sampled_from(KEYS), WORDS)
 TAILS = st.sampled_from(["", "", "", "", ".x", "@", "@x", "@a.b", "@_global_", "@a:b", "[0]", ".0", "/x", ":x"])
 SWEPT = st.sampled_from(odd.SWEPT)
+CALLS = st.tuples(
+    st.sampled_from([*OPTIONS, "trainer.lr", "trainer.args.lora_target", "name", "+sweep"]),
+    _called(st.lists(st.recursive(ATOMS, _around, max_leaves=3), max_size=3)),
+).map("=".join)
 
 
 @st.composite
@@ -435,7 +423,7 @@ def _sweeps(draw: Draw) -> Case:
     verb = draw(
         st.sampled_from([["-o", "-"], ["plan"], ["diff"], ["plan", "--format", "html"], ["compare"], ["--cfg=all"], []])
     )
-    axes = draw(st.lists(SWEPT, min_size=1, max_size=2))
+    axes = draw(st.lists(st.one_of(SWEPT, CALLS), min_size=1, max_size=2))
     return Case((*verb, "-m", "--limit", "9", *axes, *draw(words(1))), files=draw(BESIDE))
 
 

@@ -39,6 +39,11 @@ ATOMS: list[Any] = [
     "${hydra:runtime}", "${hydra:job.name}", "${name}${name}",
 ]
 
+FUNCTIONS: list[Any] = [
+    "choice", "range", "glob", "sort", "shuffle", "tag", "interval", "extend_list", "int", "float", "str", "bool",
+    "json_str", "x", "range", "glob",
+]
+
 SWEPT: list[Any] = [
     "trainer.lr=1e-4,2e-4", "model=qwen3-0.6b,qwen3-8b", "model=[0],[1]", "hardware=glob(a*)",
     "trainer.lr=range(1,3)", "+sweep=lora", "+sweep=lora,seeds", "+sweep=seeds", "trainer.epochs=choice(1,2)",
