@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -168,7 +168,8 @@ def _parses(text: str) -> bool:
 def _parser() -> OverridesParser:
     """Create the parser once: it inspects the signature of every function, and keeps no state between texts."""
     parser = OverridesParser.create()
-    parser.functions.functions |= {"shuffle": _shuffle, "range": _range, "glob": _glob}
+    range_of_numbers, glob_of_names = _with(_number, grammar_functions.range), _with(_names, grammar_functions.glob)
+    parser.functions.functions |= {"shuffle": _shuffle, "range": range_of_numbers, "glob": glob_of_names}
     return parser
 
 
@@ -178,18 +179,18 @@ def _shuffle(*items: Any, **named: Any) -> Any:
     return seeded_order(one, 0) if isinstance(one, list) else grammar_functions.shuffle(*items, **named)
 
 
-def _range(*numbers: Any, **named: Any) -> Any:
-    """Return Hydra's range; true and false are the numbers that it counts them as, 1 and 0."""
-    counted = {name: int(number) if isinstance(number, bool) else number for name, number in named.items()}
-    return grammar_functions.range(*(int(n) if isinstance(n, bool) else n for n in numbers), **counted)
+def _with(convert: Callable[[Any], Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of Hydra's grammar that converts its arguments first."""
+    return lambda *items, **named: function(*map(convert, items), **{key: convert(item) for key, item in named.items()})
 
 
-def _glob(*patterns: Any, **named: Any) -> Any:
-    """Return Hydra's glob; it compares with the items of a list as they were parsed, which must be names then."""
-    return grammar_functions.glob(*map(_names, patterns), **{key: _names(pattern) for key, pattern in named.items()})
+def _number(value: Any) -> Any:
+    """Return a number of a range: true and false are those that Hydra counts them as, 1 and 0."""
+    return int(value) if isinstance(value, bool) else value
 
 
 def _names(pattern: Any) -> Any:
+    """Return a pattern of a glob; Hydra compares with the items of a list as they were parsed: they must be names."""
     if not isinstance(pattern, list):
         return pattern
     names = [name.text if isinstance(name, QuotedString) else name for name in pattern]
