@@ -22,10 +22,13 @@ NEGLIGIBLE = 1e-6
 """LLaMA-Factory takes a `val_size` below this for zero (data_args.py and parser.py)."""
 MOST_ROWS = 2**63 - 1
 
-_ADAPTERS = frozenset({"lora", "oft"})
+TARGETS = {"lora": "lora_target", "oft": "oft_target"}
+"""Argument that names the layers to put adapters on, by each `finetuning_type` that has adapters."""
 _DEFAULT_RANK = 8
 # Arguments that change the vocabulary (`ModelArguments`, hparams/model_args.py; `patch_tokenizer`, model/patcher.py).
 _VOCABULARY = ("resize_vocab", "add_tokens", "add_special_tokens", "new_special_tokens_config")
+EMBEDDINGS = ("embed_tokens", "lm_head")
+"""Layers of every model, outside its decoder, that adapters may train; a new vocabulary trains both."""
 # Arguments of the training that a merge needs; `llamafactory-cli export` refuses all others.
 _SHARED_WITH_EXPORT = ("trust_remote_code", *_VOCABULARY, "init_special_tokens", "use_unsloth")
 
@@ -91,7 +94,7 @@ def export(spec: Spec, chosen: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if not trainer.merge:
         return None
     method = str(chosen.get("finetuning_type", "lora"))
-    adapter = method in _ADAPTERS
+    adapter = method in TARGETS
     return {
         **(_merged(spec, chosen) if adapter else {"model_name_or_path": trainer.output}),
         "template": chosen.get("template"),
@@ -135,7 +138,7 @@ def adapter_rank(spec: Spec) -> int | None:
     trainer = spec.trainer
     if not isinstance(trainer, LlamaFactory) or trainer.merge:
         return None
-    if str(trainer.args.get("finetuning_type", "lora")) not in _ADAPTERS:
+    if str(trainer.args.get("finetuning_type", "lora")) not in TARGETS:
         return None
     rank = trainer.args.get("lora_rank", _DEFAULT_RANK)
     return rank if isinstance(rank, int) else _DEFAULT_RANK

@@ -138,7 +138,7 @@ def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _target(args: Mapping[str, Any]) -> str:
-    name = "oft_target" if args.get("finetuning_type") == "oft" else "lora_target"
+    name = llamafactory.TARGETS.get(str(args.get("finetuning_type")), "lora_target")
     return llamafactory.joined(args.get(name, "all"))
 
 
@@ -147,7 +147,7 @@ def _additional(args: Mapping[str, Any]) -> str:
     modules = args.get("additional_target")
     if modules:
         return llamafactory.joined(modules)
-    return "embed_tokens,lm_head" if llamafactory.resizes_vocabulary(args) else ""
+    return llamafactory.joined(llamafactory.EMBEDDINGS) if llamafactory.resizes_vocabulary(args) else ""
 
 
 def _checkpoints_kept(args: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ from math import ceil
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers import trackers
+from ftgen.trainers.llamafactory import EMBEDDINGS, TARGETS, joined
 from ftgen.validation import rule
 from ftgen.validation.rules.trainer.arguments import reporters
 from ftgen.validation.rules.trainer.setting import BOTH, TRAINING, Findings, TrainerArguments
@@ -63,9 +64,6 @@ METHOD_PACKAGES = {"bnb": "bitsandbytes", "hqq": "hqq", "eetq": "eetq"}
 
 # By which `configure_rope` stretches the positions of a model that it does not train (model/model_utils/rope.py).
 MERGED_FACTOR = 2
-
-# Layers of every model, outside its decoder, on which an adapter can be put.
-EMBEDDINGS = frozenset({"embed_tokens", "lm_head"})
 
 
 @rule("FT241", "quantization-bits", on=BOTH)
@@ -443,11 +441,11 @@ def adapter_targets(args: TrainerArguments) -> Findings:
     """
     if args["finetuning_type"] == "freeze":
         yield from _layers_within(args)
-    argument = {"lora": "lora_target", "oft": "oft_target"}.get(args["finetuning_type"], "")
+    argument = TARGETS.get(args["finetuning_type"], "")
     targets = args.names(argument) if argument else ()
     if not args.facts.modules or targets in {(), ("all",)}:
         return
-    layers = args.facts.modules | EMBEDDINGS
+    layers = args.facts.modules.union(EMBEDDINGS)
     missing = [name for name in targets if name.rsplit(".", 1)[-1] not in layers]
     if missing:
         near = difflib.get_close_matches(missing[0], sorted(layers), n=1)
@@ -481,10 +479,10 @@ def tied_embeddings(args: TrainerArguments) -> Findings:
     if args["stage"] == "rm" and method in {"full", "freeze"} and args["save_safetensors"]:
         headline = "the reward model cannot be saved: two of its tensors are one, which safetensors refuses"
         yield args.finding("save_safetensors", headline, "set save_safetensors: false")
-    argument = {"lora": "lora_target", "oft": "oft_target"}.get(method, "")
+    argument = TARGETS.get(method, "")
     if not argument or args.facts.merged is None:
         return
-    both = ",".join(sorted(EMBEDDINGS))
+    both = joined(EMBEDDINGS)
     if adapted := _embeddings(args, argument):
         headline = f"the merge puts the adapter of {' and '.join(adapted)} into the matrix that is both embeddings"
         yield args.finding(argument, headline, f"leave it out, and set additional_target: {both}")
@@ -495,4 +493,4 @@ def tied_embeddings(args: TrainerArguments) -> Findings:
 
 def _embeddings(args: TrainerArguments, argument: str) -> list[str]:
     """Return the embeddings that an argument names, sorted."""
-    return sorted(EMBEDDINGS & {name.rsplit(".", 1)[-1] for name in args.names(argument)})
+    return sorted({name.rsplit(".", 1)[-1] for name in args.names(argument)}.intersection(EMBEDDINGS))
