@@ -640,8 +640,6 @@ def _lines_around(text: str, start: int) -> tuple[int, str]:
     end = start
     for _ in range(_LINES_FROM_NAME):
         end = text.find("\n", end) + 1 or len(text) + 1
-        if end > len(text):
-            break
     return begin, text[begin : end - 1]
 
 

@@ -302,15 +302,16 @@ def reward_checkpoints(args: TrainerArguments) -> Findings:
     stage, method = args["stage"], args["finetuning_type"]
     if args["load_best_model_at_end"]:
         yield args.finding("load_best_model_at_end", f"stage {stage} cannot load its best model", "set it to false")
-    if method in {"full", "freeze"} and args["resume_from_checkpoint"] is not None:
+    has_adapters = method not in {"full", "freeze"}
+    if not has_adapters and args["resume_from_checkpoint"] is not None:
         headline = f"stage {stage} with {method} does not resume: the value is dropped"
         yield args.finding("resume_from_checkpoint", headline, "set it to null", Severity.WARNING)
     elif never_resumes(args) and args.facts.resumes and not args["overwrite_output_dir"]:
-        is_whole = method in {"full", "freeze"}
-        what = f"with {method} looks for no checkpoint" if is_whole else "cannot load a checkpoint of adapters"
-        end = "starts over" if is_whole else "fails"
-        headline = f"stage {stage} {what}: a pod that replaces another {end}"
-        help_ = "write trainer.resume=false, so that it starts over" + (" without saying otherwise" if is_whole else "")
+        headline = f"stage {stage} with {method} looks for no checkpoint: a pod that replaces another starts over"
+        help_ = "write trainer.resume=false, so that it starts over without saying otherwise"
+        if has_adapters:
+            headline = f"stage {stage} cannot load a checkpoint of adapters: a pod that replaces another fails"
+            help_ = "write trainer.resume=false, so that it starts over"
         yield args.finding("overwrite_output_dir", headline, help_, Severity.WARNING)
 
 
