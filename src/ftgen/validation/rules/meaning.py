@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from urllib.parse import urlsplit
 
 from ftgen import lower, schema
 from ftgen.diagnostics import Severity
@@ -363,6 +364,41 @@ def _tls(spec: Spec) -> Iterator[Finding]:
         headline = f"the certificate of {spec.cluster.git.url} is not verified"
         help_ = "put its CA into a ConfigMap, name it in cluster.git.ca_config_map and set cluster.git.tls_verify=true"
         yield Finding(headline, "cluster.git.tls_verify", "false", help_)
+
+
+@rule("FT043", "login-for-another-host", Severity.WARNING, on=SPEC)
+def _other_host(spec: Spec) -> Iterator[Finding]:
+    """The git host's user and token are offered to another host.
+
+    Whoever is asked for a model or a data set may ask for a login, and the scripts answer with the one that the
+    cluster has (`offer_token`, conf/trainer/prepare.sh and train.sh); nor is a certificate verified there if the git
+    host's is not.
+
+    Refused: `model.url=https://models.example.org/qwen` beside `cluster.git.url=https://git.example.com`.
+    Write: the URL of a copy on the git host; `cluster.git.url`, if the secret is the other host's; or
+    `allow.FT043=…`, if it is meant for both.
+    """
+    known = _host_of(spec.cluster.git.url)
+    urls = {"model.url": spec.model.url, "dataset.url": spec.dataset.url, "model.output_url": spec.model.output_url}
+    for key, url in urls.items():
+        host = _host_of(url or "")
+        if host and known and host != known:
+            headline = f"{spec.cluster.git.secret}, the login of {known}, is offered to {host}"
+            help_ = "copy the repository to the git host, or say in cluster.git.url which host the secret opens"
+            yield Finding(headline, key, url or "", help_)
+
+
+def _host_of(url: str) -> str:
+    """Return host and port of a URL that is asked over HTTP; empty for others, and for one that cannot be read."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port not in {None, _PORTS.get(parts.scheme)} else ""
+    except ValueError:
+        return ""
+    return f"{parts.hostname or ''}{port}" if parts.scheme in _PORTS else ""
+
+
+_PORTS = {"http": 80, "https": 443}
 
 
 @rule("FT263", "created-claim-without-a-name", on=SPEC)
