@@ -56,7 +56,7 @@ PEER_TIMEOUT=${PEER_TIMEOUT:-600}
 PUSH_RETRIES=${PUSH_RETRIES:-5}
 RETRY_SECONDS=${RETRY_SECONDS:-5}
 GRACE_PERIOD=${GRACE_PERIOD:-60}
-MLFLOW_SECONDS=120
+PYTHON_SECONDS=120
 export WORK_DIR=${WORK_DIR:-/mnt/workspace}
 OUTPUT_DIR=${OUTPUT_DIR:-output_models}
 # The names of folders beside it begin with its own.
@@ -72,7 +72,7 @@ BASE_FILES=(config.json generation_config.json tokenizer.json tokenizer_config.j
 
 FAULT_OF_SOME_NODE=4
 
-rank=0 scratch='' child='' stopped='' signals=0 watchdog='' result='' push_dir='' format='' image_settings=() own_context=${MLFLOW_RUN_CONTEXT:-}
+rank=0 hosts=() scratch='' child='' group='' stopped='' signals=0 watchdog='' result='' learned='' push_dir='' format='' image_settings=() own_context=${MLFLOW_RUN_CONTEXT:-}
 
 # Names of files stand in messages: one with a line break must not look like a message of its own.
 say() {
@@ -156,8 +156,17 @@ run() {
     wait "$child" || status=$?
     [ "$before" != "$signals" ] || break
   done
-  child=''
+  group=$child child=''
   return "$status"
+}
+
+# What a command has left running, with all that is in its environment: a time limit ends git, and not its helpers.
+end_leftovers() {
+  local _
+  for _ in {1..20}; do
+    kill -s KILL -- "-$group" 2>/dev/null || return 0
+    sleep 0.1
+  done
 }
 
 # A trainer that saves its state and leaves with 0 on a signal has not finished.
@@ -221,7 +230,6 @@ find_ranks() {
 }
 
 join_nodes() {
-  local hosts
   [ -n "${VC_TRAIN_HOSTS:-}" ] || die "NNODES is $NNODES but VC_TRAIN_HOSTS is not set: the job needs plugins svc: [] and a task named train"
   case ${VC_TASK_INDEX:-} in '' | *[!0-9]*) die "NNODES is $NNODES but VC_TASK_INDEX is '${VC_TASK_INDEX:-}': the job needs plugins env: []" ;; esac
   IFS=, read -ra hosts <<<"$VC_TRAIN_HOSTS"
@@ -230,13 +238,12 @@ join_nodes() {
   rank=$VC_TASK_INDEX
   export NNODES NPROC_PER_NODE MASTER_PORT NODE_RANK=$rank MASTER_ADDR=${hosts[0]} FORCE_TORCHRUN=1
   say "node $rank of $NNODES, $NPROC_PER_NODE process(es) each, master $MASTER_ADDR:$MASTER_PORT"
-  await_peers "${hosts[@]}"
 }
 
-# A peer's name exists once its pod runs, which a download on that node may delay.
+# A peer's name exists once its pod runs, which a download on that node may delay. It is gone once the pod has ended.
 await_peers() {
   local host deadline=$((SECONDS + PEER_TIMEOUT))
-  for host; do
+  for host in ${hosts[@]+"${hosts[@]}"}; do
     getent hosts "$host" >/dev/null || say "waiting up to $PEER_TIMEOUT s for $host"
     until getent hosts "$host" >/dev/null; do
       leave_if_stopped
@@ -272,6 +279,13 @@ name_ranks_for_command() {
   export NNODES=${NNODES:-1} NODE_RANK=$rank MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
   export RANK=$rank WORLD_SIZE=$NNODES
   [ "$rank" -eq 0 ] || export WANDB_MODE=disabled SWANLAB_MODE=disabled
+}
+
+# A program in the image's own Python, which nothing that came with a model or lies in the folder may change.
+in_python() {
+  local python
+  python=$(command -v python3 || command -v python) || { echo "the image has no python" >&2 && return 1; }
+  timeout --foreground "$PYTHON_SECONDS" "$python" -I -S -c "$@"
 }
 
 # ---- tracking --------------------------------------------------------------------------------------
@@ -434,13 +448,11 @@ share_tags() { [ -z "${MLFLOW_TAGS:-}" ] || export MLFLOW_RUN_CONTEXT=${own_cont
 
 # Leaves an answer of MLflow's in $scratch/said, or the reason why there is none in $scratch/log.
 ask_mlflow() {
-  local python
   rm -f "$scratch/said"
-  python=$(command -v python3 || command -v python) || { echo "the image has no python" >"$scratch/log" && return 1; }
-  timeout --foreground "$MLFLOW_SECONDS" "$python" -I -S -c "$MLFLOW" "$@" >"$scratch/said" 2>"$scratch/log"
+  in_python "$MLFLOW" "$@" >"$scratch/said" 2>"$scratch/log"
 }
 
-mlflow_reason() { tail -n 1 "$1" | grep . || echo "the server takes more than $MLFLOW_SECONDS s"; }
+mlflow_reason() { tail -n 1 "$1" | grep . || echo "the server takes more than $PYTHON_SECONDS s"; }
 
 # All runs of a sweep under one parent: before the training, and once more after it (see MLFLOW).
 join_sweep() {
@@ -498,8 +510,6 @@ settle_output_dir() {
   refuse_other_jobs
   if config_says overwrite_output_dir; then
     say "starting from step 0: overwrite_output_dir is set"
-  elif config_says resume_from_checkpoint; then
-    say "resuming from the checkpoint that the configuration names"
   else
     settle_checkpoints
   fi
@@ -535,6 +545,10 @@ settle_checkpoints() {
   done
   if [ -n "$newest" ]; then
     say "resuming from $OUTPUT_DIR/$newest"
+    # LLaMA-Factory would begin again at the checkpoint that is named, however far this job has come since.
+    TRAIN_CONFIG=$(sed '/^resume_from_checkpoint:/d' <<<"$TRAIN_CONFIG")
+  elif config_says resume_from_checkpoint; then
+    say "resuming from the checkpoint that the configuration names"
   else
     set_aside_unfinished
     say "starting from step 0"
@@ -588,7 +602,10 @@ check_ahead() {
   require_branch "${PUSH_BRANCH:-$JOB_NAME}"
   remember_git_settings
   rm -f "$scratch/log"
-  run ask_server && return
+  local status=0
+  run ask_server || status=$?
+  end_leftovers
+  [ "$status" -ne 0 ] || return 0
   [ -e "$scratch/log" ] || exit 1
   cat "$scratch/log" >&2
   ! hopeless || die "$(reason "$OUTPUT_MODEL_URL")"
@@ -606,6 +623,7 @@ train() {
     say "this training has finished before; its result in $OUTPUT_DIR is used"
     return
   fi
+  await_peers
   [ -z "${TRAIN_CONFIG:-}" ] || settle_output_dir
   join_sweep
   put "$OUTPUT_DIR/$STARTED-$rank" "$print ${JOB_NAME:-}"
@@ -674,10 +692,85 @@ export_model() {
 restore_base_files() {
   local file
   [ "${RESTORE_BASE_FILES:-}" = true ] || return 0
+  read_chat "$1"
   for file in "${BASE_FILES[@]}"; do
     [ ! -e "$MODEL_DIR/$file" ] || cp -fPT --remove-destination "$(base_file "$file")" "$1/$file"
   done
   say "configuration and tokenizer files are the base model's"
+  settle_chat "$1"
+}
+
+# What the base's files do not know: the token that ends a turn of the template, which LLaMA-Factory makes the
+# tokenizer's end (`replace_eos`, data/template.py), and its chat template where the base has none. Without them a model
+# that learned to chat from a base model never stops.
+#
+# `read` prints what the files in a folder say, `settle` writes what is printed so into the files of another.
+# shellcheck disable=SC2016
+CHAT='
+import json, os, sys
+
+def load(name):
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            found = json.load(file)
+    except FileNotFoundError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+def text(token):
+    found = token.get("content") if isinstance(token, dict) else token
+    return found if isinstance(found, str) else ""
+
+def read():
+    settings, tokenizer = load("tokenizer_config.json"), load("tokenizer.json")
+    ids = {text(token): token["id"] for token in tokenizer.get("added_tokens") or ()}
+    ids |= {text(token): int(key) for key, token in (settings.get("added_tokens_decoder") or {}).items()}
+    end = text(settings.get("eos_token"))
+    return {"end": end, "id": ids.get(end), "template": text(settings.get("chat_template"))}
+
+def change(name, **changes):
+    found = load(name)
+    if not found or found | changes == found:
+        return
+    new = os.path.join(folder, name + ".new")
+    with open(new, "x", encoding="utf-8") as file:
+        file.write(json.dumps(found | changes, indent=2, ensure_ascii=False) + "\n")
+    os.replace(new, os.path.join(folder, name))
+
+def settle(learned):
+    settings, generation = load("tokenizer_config.json"), load("generation_config.json")
+    if learned["end"] and learned["end"] != text(settings.get("eos_token")):
+        change("tokenizer_config.json", eos_token=learned["end"])
+        change("special_tokens_map.json", eos_token=learned["end"])
+        known = generation.get("eos_token_id")
+        known = known if isinstance(known, list) else [] if known is None else [known]
+        if learned["id"] is not None and learned["id"] not in known:
+            change("generation_config.json", eos_token_id=[learned["id"], *known])
+        print("a turn ends with " + learned["end"])
+    if learned["template"] and not settings.get("chat_template") and not os.path.lexists(folder + "/chat_template.jinja"):
+        change("tokenizer_config.json", chat_template=learned["template"])
+
+folder = sys.argv[2]
+try:
+    if sys.argv[1] == "read":
+        print(json.dumps(read()))
+    else:
+        settle(json.loads(sys.argv[3]))
+except (OSError, ValueError, LookupError, TypeError, RecursionError) as problem:
+    sys.exit(f"{problem!r}")
+'
+
+# What training taught stays known while the files are the base's.
+read_chat() { learned=$(in_python "$CHAT" read "$1" 2>"$scratch/log") || say "warning: $1: how a turn ends is not known: $(tail -n 1 "$scratch/log")"; }
+
+settle_chat() {
+  local ending
+  [ -n "$learned" ] || return 0
+  if ending=$(in_python "$CHAT" settle "$1" "$learned" 2>"$scratch/log"); then
+    [ -z "$ending" ] || say "$ending"
+  else
+    say "warning: $1: turns end as the base's do: $(tail -n 1 "$scratch/log")"
+  fi
 }
 
 # LLaMA-Factory writes the length of stretched positions as 4096.0 (model/model_utils/rope.py), which transformers 5

@@ -103,6 +103,19 @@ def test_a_script_from_a_file_keeps_it_as_well(forge: Forge, job: Pod) -> None:
     assert "model.safetensors" in pushed(forge)
 
 
+def test_no_helper_of_git_keeps_it_while_the_trainer_runs(job: Pod) -> None:
+    """A time limit ends git, and not the program by which git talks to the server."""
+    helper = 'sleep 60 >/dev/null 2>&1 & echo $! >"$STUB_HOME/helper"; exit 128'
+    git = 'case "$*" in *ls-remote*) HELPER ;; *lfs*|*config*) exec /usr/bin/git "$@" ;; *) exit 1 ;; esac'
+    job.program("git", git.replace("HELPER", helper))
+    job.program("llamafactory-cli", 'cp "/proc/$(cat "$STUB_HOME/helper")/environ" "$STUB_HOME/seen" || true')
+    ended = job.run("train", PUSH_RETRIES="1")
+    assert "does not answer now; going on" in ended.log
+    seen = job.home / "seen"
+    assert not seen.exists() or seen.read_text() == ""
+    assert any(call.startswith("llamafactory-cli train") for call in job.calls)
+
+
 def test_prepare_s_programs_see_it_only_where_they_ask_the_server(forge: Forge, job: Pod) -> None:
     forge.create("base")
     forge.commit("base", {"config.json": b"{}"}, large={"model.safetensors": b"weights"})

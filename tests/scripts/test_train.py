@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -345,13 +346,36 @@ def test_a_restarted_pod_resumes_from_the_newest_whole_checkpoint(job: Pod) -> N
     assert names == {"checkpoint-90", "checkpoint-500"} | {f"incomplete.checkpoint-{n}" for n in (1000, 1500, 2000)}
 
 
-@pytest.mark.parametrize("key", ["overwrite_output_dir: true", "resume_from_checkpoint: /mnt/x"])
-def test_a_configuration_may_decide_for_itself(job: Pod, key: str) -> None:
-    checkpoint(job, 500, "")
-    ended = job.run("train", TRAIN_CONFIG=f"stage: sft\n{key}\n")
+def test_a_configuration_may_begin_anew(job: Pod) -> None:
+    checkpoint(job, 500)
+    ended = job.run("train", TRAIN_CONFIG="stage: sft\noverwrite_output_dir: true\n")
     assert ended.code == 0, ended.log
-    assert "resuming from /" not in ended.log
+    assert "resuming from" not in ended.log
     assert (job.volume / "out" / "checkpoint-500").exists()
+
+
+def test_a_named_checkpoint_is_where_the_first_pod_begins(job: Pod) -> None:
+    checkpoint(job, 500, "")
+    config = "resume_from_checkpoint: /mnt/x\nstage: sft\n"
+    ended = job.run("train", TRAIN_CONFIG=config)
+    assert ended.code == 0, ended.log
+    assert "resuming from the checkpoint that the configuration names" in ended.log
+    assert "resume_from_checkpoint: /mnt/x" in (job.home / "config-train").read_text()
+
+
+def test_a_replaced_pod_goes_on_from_its_own_checkpoint_instead(job: Pod) -> None:
+    """LLaMA-Factory prefers the one that is named, and would lose what the job has trained since."""
+    config = "resume_from_checkpoint: /mnt/x\nstage: sft\n"
+    (job.home / "train").write_text("exit 9")
+    assert job.run("train", TRAIN_CONFIG=config).code == 1
+    checkpoint(job, 1500)
+    (job.home / "train").write_text("")
+    ended = job.run("train", TRAIN_CONFIG=config)
+    assert ended.code == 0, ended.log
+    assert f"resuming from {job.volume}/out/checkpoint-1500\n" in ended.log
+    assert (job.home / "config-train").read_text().strip() == "stage: sft"
+    assert job.run("train", TRAIN_CONFIG=config).code == 0
+    assert trainings(job) == 2
 
 
 def test_a_model_saved_by_an_unfinished_training_is_set_aside(job: Pod) -> None:
@@ -427,6 +451,20 @@ def test_nodes_that_share_a_folder_believe_node_0(job: Pod) -> None:
     assert trainings(job) == 4
 
 
+def test_node_0_merges_when_the_others_are_gone(job: Pod) -> None:
+    """Kubernetes takes the name of a pod that has ended out of its service."""
+    first, second = nodes(merging(job), 0), nodes(job, 1)
+    for one in (second, first):
+        assert job.run("train", **one).code == 0
+    (job.volume / "merged" / ".ftgen-finished").unlink()
+    for name in (job.home / "names").iterdir():
+        name.unlink()
+    ended = job.run("train", **first)
+    assert ended.code == 0, ended.log
+    assert trainings(job) == 2
+    assert sum(call.startswith("llamafactory-cli export") for call in job.calls) == 2
+
+
 # ---- merging ---------------------------------------------------------------------------------------
 
 
@@ -468,6 +506,73 @@ def test_the_base_s_files_come_back_unless_told_otherwise(job: Pod) -> None:
     assert merged == dict.fromkeys(("config.json", "tokenizer.json", "merges.txt"), "base") | {
         "model.safetensors": "merged\n"
     }
+
+
+BASE_TOKENIZER = {"chat_template": "base", "eos_token": "<|endoftext|>", "model_max_length": 131072}
+TAUGHT = {"added_tokens_decoder": {"151645": {"content": "<|im_end|>"}}, "eos_token": "<|im_end|>"}
+
+
+def teaching(job: Pod, tokenizer: str) -> Pod:
+    """The job whose merge leaves this tokenizer_config.json."""
+    leave = f"[ $1 = train ] || echo '{tokenizer}' >\"${{3#export_dir=}}/tokenizer_config.json\""
+    job.program("llamafactory-cli", CLI + leave)
+    return merging(job)
+
+
+def chatting(job: Pod, base: dict[str, object], taught: dict[str, object], **others: object) -> dict[str, object]:
+    """The JSON files of a merge of what LLaMA-Factory taught a base; `others` are files of the base by their stem."""
+    files = {"tokenizer_config": base, "generation_config": {"eos_token_id": 151643, "temperature": 0.7}} | others
+    for name, content in files.items():
+        path = job.volume / "base" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    ended = teaching(job, json.dumps(taught)).run("train")
+    assert ended.code == 0, ended.log
+    assert "warning" not in ended.log
+    return {path.stem: json.loads(path.read_text()) for path in (job.volume / "merged").glob("*_*.json")}
+
+
+def test_a_base_model_that_learned_to_chat_ends_its_turns(job: Pod) -> None:
+    special = {"eos_token": {"content": "<|endoftext|>", "lstrip": False}}
+    merged = chatting(job, BASE_TOKENIZER, TAUGHT, special_tokens_map=special)
+    assert merged == {
+        "tokenizer_config": BASE_TOKENIZER | {"eos_token": "<|im_end|>"},
+        "special_tokens_map": {"eos_token": "<|im_end|>"},
+        "generation_config": {"eos_token_id": [151645, 151643], "temperature": 0.7},
+    }
+
+
+def test_the_token_s_number_may_stand_in_the_tokenizer_alone(job: Pod) -> None:
+    tokenizer = {"added_tokens": [{"id": 7, "content": "<|im_end|>"}]}
+    job.home.mkdir(exist_ok=True)
+    (job.home / "export").write_text(
+        f'mkdir -p "${{3#export_dir=}}"; echo \'{json.dumps(tokenizer)}\' >"${{3#export_dir=}}/tokenizer.json"'
+    )
+    merged = chatting(job, BASE_TOKENIZER, {"eos_token": {"content": "<|im_end|>"}})
+    assert merged["generation_config"] == {"eos_token_id": [7, 151643], "temperature": 0.7}
+
+
+def test_a_model_that_ends_its_turns_already_keeps_its_files(job: Pod) -> None:
+    base = BASE_TOKENIZER | {"eos_token": "<|im_end|>"}
+    merged = chatting(job, base, TAUGHT | {"chat_template": "taught"})
+    assert merged == {"tokenizer_config": base, "generation_config": {"eos_token_id": 151643, "temperature": 0.7}}
+    assert (job.volume / "merged" / "tokenizer_config.json").read_text() == json.dumps(base)
+
+
+def test_a_base_model_without_a_chat_template_gets_the_one_it_was_taught(job: Pod) -> None:
+    base = {"eos_token": "<|im_end|>"}
+    merged = chatting(job, base, TAUGHT | {"chat_template": "taught"})
+    assert merged["tokenizer_config"] == base | {"chat_template": "taught"}
+
+
+@pytest.mark.parametrize("content", ["[1]", "nonsense", '{"added_tokens_decoder": {"x": 1}, "eos_token": "e"}'])
+def test_what_cannot_be_read_of_a_tokenizer_costs_no_result(job: Pod, content: str) -> None:
+    base = job.volume / "base"
+    base.mkdir(parents=True)
+    (base / "tokenizer_config.json").write_text('{"eos_token": "<|endoftext|>"}')
+    ended = teaching(job, content).run("train")
+    assert ended.code == 0, ended.log
+    assert (job.volume / "merged" / "tokenizer_config.json").read_text() == '{"eos_token": "<|endoftext|>"}'
 
 
 STRETCHED = '{\n  "max_position_embeddings": 4096.0,\n  "rope_theta": 10000.0\n}\n'

@@ -258,10 +258,15 @@ def _takes_fsdp(spec: Spec) -> bool:
 
 
 def keeps_base_files(spec: Spec, chosen: Mapping[str, Any]) -> bool:
-    """Return whether the base's config and tokenizer fit the result: its vocabulary and architecture are the same."""
+    """Return whether the base's config and tokenizer fit the result: vocabulary, architecture and widths are the same.
+
+    What is merged into a quantized base is no longer quantized (`export_model`, train/tuner.py), and a merge may
+    quantize.
+    """
     changed = resizes_vocabulary(chosen) or any(map(chosen.get, ("use_llama_pro", "mixture_of_depths")))
+    requantized = spec.model.quantization or _trainer(spec).export.get("export_quantization_bit")
     is_base = chosen.get("model_name_or_path") == model_path(spec)
-    return is_base and not changed and not stretches_positions(spec, chosen)
+    return is_base and not changed and not requantized and not stretches_positions(spec, chosen)
 
 
 def resizes_vocabulary(chosen: Mapping[str, Any]) -> bool:
