@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftgen import cli
 from ftgen.diagnostics import Rejected
 from ftgen.output.tree import EMPTY, Entry, Lock, Run, State
 from ftgen.review.diff import (
@@ -180,6 +181,111 @@ def test_a_larger_claim_is_resized_in_place():
     assert classify(claim("1Gi"), claim("2Gi")) is ChangeClass.IN_PLACE
     assert classify(claim("1Gi"), claim("1Gi", "ReadWriteMany")) is ChangeClass.NEW_RUN
     assert classify(claim("2Gi"), claim("1Gi")) is ChangeClass.NEW_RUN
+
+
+def manifest(kind: str, **content) -> dict:
+    version, _, kind = kind.rpartition("/")
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": "x"}, **content}
+
+
+def plain_job(**spec) -> dict:
+    held = {"parallelism": 2, "completions": 2, "completionMode": "Indexed", "template": {"spec": {}}}
+    return manifest("batch/v1/Job", spec={**held, **spec})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ({}, {"parallelism": 1}, ChangeClass.IN_PLACE),
+        ({}, {"backoffLimit": 3}, ChangeClass.IN_PLACE),
+        ({}, {"suspend": True}, ChangeClass.IN_PLACE),
+        ({"ttlSecondsAfterFinished": 60}, {}, ChangeClass.IN_PLACE),
+        ({}, {"activeDeadlineSeconds": 60}, ChangeClass.IN_PLACE),
+        ({}, {"manualSelector": True}, ChangeClass.IN_PLACE),
+        ({}, {"podReplacementPolicy": "Failed"}, ChangeClass.IN_PLACE),
+        ({"maxFailedIndexes": 1}, {"maxFailedIndexes": 2}, ChangeClass.IN_PLACE),
+        ({}, {"completions": 3, "parallelism": 3}, ChangeClass.IN_PLACE),
+        ({}, {"completions": 3}, ChangeClass.NEW_RUN),
+        ({"completionMode": "NonIndexed"}, {"completionMode": "NonIndexed", "completions": 1}, ChangeClass.NEW_RUN),
+        ({}, {"completionMode": "NonIndexed"}, ChangeClass.NEW_RUN),
+        ({}, {"backoffLimitPerIndex": 1}, ChangeClass.NEW_RUN),
+        ({}, {"podFailurePolicy": {"rules": []}}, ChangeClass.NEW_RUN),
+        ({}, {"successPolicy": {"rules": []}}, ChangeClass.NEW_RUN),
+        ({}, {"managedBy": "example.com/other"}, ChangeClass.NEW_RUN),
+        ({}, {"selector": {"matchLabels": {"a": "b"}}}, ChangeClass.NEW_RUN),
+        ({}, {"template": {"spec": {"nodeName": "one"}}}, ChangeClass.NEW_RUN),
+    ],
+)
+def test_a_job_of_kubernetes_own_is_classed_by_what_its_validation_admits(old, new, kind):
+    assert classify(plain_job(**old), plain_job(**new)) is kind
+
+
+QUEUE = "scheduling.volcano.sh/v1beta1/Queue"
+POLICY = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "change"),
+    [
+        (QUEUE, {"spec": {"capability": {"cpu": "1"}}}, {"spec": {"capability": {"cpu": "2"}}}, ChangeClass.IN_PLACE),
+        (QUEUE, {"spec": {"capability": {"cpu": "1"}}}, {"spec": {"capability": {"cpu": 1}}}, ChangeClass.NO_OP),
+        ("argoproj.io/v1alpha1/AppProject", {"spec": {}}, {"spec": {"sourceRepos": ["a"]}}, ChangeClass.IN_PLACE),
+        ("argoproj.io/v1alpha1/Application", {"spec": {}}, {"spec": {"project": "a"}}, ChangeClass.IN_PLACE),
+        ("argoproj.io/v1alpha1/ApplicationSet", {"spec": {}}, {"spec": {"goTemplate": True}}, ChangeClass.IN_PLACE),
+        ("kustomize.toolkit.fluxcd.io/v1/Kustomization", {"spec": {}}, {"spec": {"path": "a"}}, ChangeClass.IN_PLACE),
+        (POLICY, {"spec": {}}, {"spec": {"failurePolicy": "Fail"}}, ChangeClass.IN_PLACE),
+        (f"{POLICY}Binding", {"spec": {}}, {"spec": {"policyName": "a"}}, ChangeClass.IN_PLACE),
+        ("serving.kserve.io/v1beta1/InferenceService", {"spec": {}}, {"spec": {"predictor": {}}}, ChangeClass.IN_PLACE),
+        ("apps/v1/Deployment", {"spec": {"replicas": 1}}, {"spec": {"replicas": 2}}, ChangeClass.IN_PLACE),
+        ("apps/v1/Deployment", {"spec": {}}, {"spec": {"selector": {"matchLabels": {}}}}, ChangeClass.NEW_RUN),
+        ("v1/Service", {"spec": {}}, {"spec": {"selector": {"a": "b"}}}, ChangeClass.IN_PLACE),
+        ("v1/Service", {"spec": {"clusterIP": "None"}}, {"spec": {}}, ChangeClass.NEW_RUN),
+        ("v1/ConfigMap", {"data": {"a": "1"}}, {"data": {"a": "2"}}, ChangeClass.IN_PLACE),
+        ("v1/ConfigMap", {"data": {}}, {"data": {}, "immutable": True}, ChangeClass.IN_PLACE),
+        ("v1/ConfigMap", {"data": {"a": "1"}, "immutable": True}, {"data": {"a": "1"}}, ChangeClass.NEW_RUN),
+        ("v1/ConfigMap", {"data": {"a": "1"}, "immutable": True}, {"immutable": True}, ChangeClass.NEW_RUN),
+        ("v1/Secret", {"data": {"a": "MQ=="}}, {"data": {"a": "Mg=="}}, ChangeClass.IN_PLACE),
+        ("v1/Secret", {"type": "Opaque"}, {"type": "kubernetes.io/tls"}, ChangeClass.NEW_RUN),
+        ("v1/PersistentVolume", {"spec": {"capacity": {"storage": "1Gi"}}}, {"spec": {}}, ChangeClass.IN_PLACE),
+        (
+            "v1/PersistentVolume",
+            {"spec": {"nfs": {"path": "/a"}}},
+            {"spec": {"nfs": {"path": "/b"}}},
+            ChangeClass.NEW_RUN,
+        ),
+        ("v1/PersistentVolume", {"spec": {"volumeMode": "Block"}}, {"spec": {}}, ChangeClass.NEW_RUN),
+        ("resource.k8s.io/v1/ResourceClaimTemplate", {"spec": {}}, {"spec": {"spec": {}}}, ChangeClass.NEW_RUN),
+    ],
+)
+def test_each_kind_is_classed_by_what_its_server_admits(kind, old, new, change):
+    assert classify(manifest(kind, **old), manifest(kind, **new)) is change
+
+
+@pytest.mark.parametrize(
+    ("words", "before", "after", "told"),
+    [
+        (
+            ["-m", "trainer.lr=1e-4,2e-4", "cluster.queue=mine"],
+            "sweep.max_parallel=1",
+            "sweep.max_parallel=2",
+            ("1 in-place, 3 unchanged", "2 unchanged", "(1 changed, 4 unchanged)"),
+        ),
+        (["target=job"], "job.restarts=1", "job.restarts=3", ("1 in-place, 1 unchanged", "1 changed", "changed")),
+        (["target=job"], "trainer.lr=1e-4", "trainer.lr=2e-4", ("1 new run, 1 unchanged", "1 new", "added")),
+    ],
+)
+def test_what_differs_is_what_is_planned_and_written(words, before, after, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["name=run", *words, before]) == 0
+    capsys.readouterr()
+    assert cli.main(["diff", "name=run", *words, after]) == 1
+    said = [capsys.readouterr().out]
+    assert cli.main(["plan", "name=run", *words, after]) == 0
+    said.append(capsys.readouterr().out)
+    assert cli.main(["name=run", *words, after]) == 0
+    said.append(capsys.readouterr().err)
+    assert all(text in each for text, each in zip(told, said, strict=True)), said
+    assert cli.main(["diff", "name=run", *words, after]) == 0
 
 
 # sets of objects

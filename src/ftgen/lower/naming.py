@@ -2,7 +2,8 @@
 
 Volcano refuses any update of a job but of its replica counts and priority (validate/admit_job.go), so a changed job is
 a new job and needs a new name.  The name is the run's stem and eight hex digits of a hash over the immutable part of
-the job's spec.  Of a Job of Kubernetes' own all is immutable; it has a name of its own, as it replaces no VolcanoJob.
+the job's spec.  Of a Job of Kubernetes' own the hash covers all of it; it has a name of its own, as it replaces no
+VolcanoJob.
 """
 
 from __future__ import annotations

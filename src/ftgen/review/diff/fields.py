@@ -1,8 +1,9 @@
 """Comparison of two versions of an object, field by field.
 
-The rules of Volcano's admission decide the class of a job's change as a whole.  This module finds every field that
-differs and classifies it: an update may change `spec.minAvailable`, `spec.priorityClassName`, and `replicas` and
-`minAvailable` of the tasks (validate/admit_job.go).
+The rules of Volcano's admission decide the class of a VolcanoJob's change as a whole.  This module finds every field
+that differs and classifies it: an update may change `spec.minAvailable`, `spec.priorityClassName`, and `replicas` and
+`minAvailable` of the tasks (validate/admit_job.go).  Of the other kinds that ftgen writes, an update may change what
+Kubernetes' validation (ValidateJobSpecUpdate and its like) does not hold immutable.
 """
 
 from __future__ import annotations
@@ -60,18 +61,44 @@ class FieldChange(Struct, frozen=True):
 
 _ORDER = tuple(ChangeClass)
 _VOLCANO_JOB = "batch.volcano.sh/Job"
+_JOB = "batch/Job"
 _CLAIM = "/PersistentVolumeClaim"
+_ANY_OF_SPEC = re.compile(r"spec\..*")
+_CONTENT = re.compile(r"(data|binaryData|stringData|immutable)\b.*")
+_OF_JOB = (
+    "parallelism|backoffLimit|activeDeadlineSeconds|ttlSecondsAfterFinished|suspend|manualSelector|maxFailedIndexes"
+    "|podReplacementPolicy"
+)
 _IN_PLACE = {
     _VOLCANO_JOB: re.compile(r"spec\.(minAvailable|priorityClassName)|spec\.tasks\[[^]]*]\.(replicas|minAvailable)"),
+    _JOB: re.compile(rf"spec\.({_OF_JOB})"),
     _CLAIM: re.compile(r"spec\.resources\.requests\.storage"),
-    "/ConfigMap": re.compile(r"(data|binaryData)\b.*"),
+    # All but the volume itself: its source, its mode, and the nodes that have it.
+    "/PersistentVolume": re.compile(
+        r"spec\.(capacity|accessModes|persistentVolumeReclaimPolicy|claimRef|mountOptions|storageClassName)\b.*"
+    ),
+    "/ConfigMap": _CONTENT,
+    "/Secret": _CONTENT,
     # What serves rolls to a new revision in place.
     "apps/Deployment": re.compile(r"spec\.(?!selector\b).*"),
     "/Service": re.compile(r"spec\.(?!clusterIPs?\b).*"),
-    "serving.kserve.io/InferenceService": re.compile(r"spec\..*"),
+    "serving.kserve.io/InferenceService": _ANY_OF_SPEC,
+    # Their controllers follow whatever their specification says.
+    "scheduling.volcano.sh/Queue": _ANY_OF_SPEC,
+    "argoproj.io/AppProject": _ANY_OF_SPEC,
+    "argoproj.io/Application": _ANY_OF_SPEC,
+    "argoproj.io/ApplicationSet": _ANY_OF_SPEC,
+    "kustomize.toolkit.fluxcd.io/Kustomization": _ANY_OF_SPEC,
+    "admissionregistration.k8s.io/ValidatingAdmissionPolicy": _ANY_OF_SPEC,
+    "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding": _ANY_OF_SPEC,
 }
 """Mutable fields by group and kind; all other fields count as immutable."""
-_QUANTITY = re.compile(r"[^:]*\.(limits|requests|capacity|hard)[.[][^:]+|[^:]*\.(sizeLimit|storage)")
+_OF_SCALED_JOB = re.compile(rf"spec\.(completions|{_OF_JOB})")
+"""Mutable fields of a Job whose pods are numbered: it grows and shrinks with its parallelism."""
+_QUANTITY = re.compile(
+    r"[^:]*\.(limits|requests|capacity|capability|deserved|guarantee\.resource|hard)[.[][^:]+"
+    r"|[^:]*\.(sizeLimit|storage)"
+)
 _KEYS = ("name", "mountPath", "containerPort", "key", "topologyKey", "event")
 """Fields that identify the items of a list, tried in this order."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
@@ -101,11 +128,25 @@ def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldCha
 
 
 def _classified(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
-    kind = _group_kind(new)
+    kind, allowed = _group_kind(new), _mutable_fields(old, new)
     return [
-        FieldChange(path, before, after, _field_class(kind, path, before, after))
+        FieldChange(path, before, after, _field_class(kind, allowed, path, before, after))
         for path, before, after in _mapping("", old, new)
     ]
+
+
+def _mutable_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> re.Pattern[str] | None:
+    """Return the fields that an update from one object to the other may change, beside its metadata."""
+    kind = _group_kind(new)
+    if kind == _JOB and _is_scaled(mapping(new.get("spec"))):
+        return _OF_SCALED_JOB
+    allowed = _IN_PLACE.get(kind)
+    return None if allowed is _CONTENT and old.get("immutable") is True else allowed
+
+
+def _is_scaled(spec: Mapping[str, Any]) -> bool:
+    """Whether a Job may have another number of completions (validateCompletions in batch/validation)."""
+    return spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
 
 
 def _without_name(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,12 +193,11 @@ def _group_kind(manifest: Mapping[str, Any]) -> str:
     return f"{group if slash else ''}/{manifest.get('kind', '')}"
 
 
-def _field_class(kind: str, path: str, old: Any, new: Any) -> ChangeClass:
+def _field_class(kind: str, allowed: re.Pattern[str] | None, path: str, old: Any, new: Any) -> ChangeClass:
     if _is_same_quantity(path, old, new):
         return ChangeClass.NO_OP
     if path.startswith("metadata"):
         return ChangeClass.METADATA
-    allowed = _IN_PLACE.get(kind)
     return (
         ChangeClass.IN_PLACE
         if allowed and allowed.fullmatch(path) and not _shrinks(kind, old, new)
