@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tools.options import GROUPS, chosen
 
+from ftgen.cli.render import summary
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import compile_job
@@ -70,3 +71,8 @@ def test_priority_and_expiry_carry_over(render: Render) -> None:
     spec = render("target=job", "delivery=kubectl", "job.ttl=600", "cluster.priority_class=high").bundle.job["spec"]
     assert spec["ttlSecondsAfterFinished"] == 600
     assert spec["template"]["spec"]["priorityClassName"] == "high"
+
+
+@pytest.mark.parametrize(("target", "told"), [("vcjob", "queue default"), ("job", "no queue")])
+def test_the_status_names_the_queue_where_there_is_one(target: str, told: str, render: Render) -> None:
+    assert summary(render(f"target={target}")).endswith(f", {told}")

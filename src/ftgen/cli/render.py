@@ -32,10 +32,11 @@ def run(arguments: Arguments) -> int:
 
 
 def summary(job: Compiled) -> str:
-    """Return a job's request in one line: pods, cards, memory of each, queue."""
+    """Return a job's request in one line: pods, cards, memory of each, queue; a Job of Kubernetes' own has none."""
     hardware, nodes = job.spec.hardware, job.spec.hardware.nodes
     cards = nodes * hardware.devices
     cards_text = f"{cards} × {hardware.cards}" if hardware.cards else "no cards"  # noqa: RUF001 - a sign, not a letter
     share = f" ({hardware.memory} of each)" if hardware.memory else ""
     pods = "1 pod" if nodes == 1 else f"{nodes} pods"
-    return f"{job.identity.stem}: {pods}, {cards_text}{share}, queue {job.spec.cluster.queue}"
+    queue = f"queue {job.spec.cluster.queue}" if job.spec.target == "vcjob" else "no queue"
+    return f"{job.identity.stem}: {pods}, {cards_text}{share}, {queue}"
