@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ftgen import schema
-from ftgen.lower.merge import PatchError, json_patch, strategic_merge
+from ftgen.lower.merge import PatchError, json_patch, replaced_lists, strategic_merge
 from ftgen.text import yamlio
 
 API_VERSION, KIND = "batch.volcano.sh/v1alpha1", "Job"
@@ -339,3 +339,45 @@ def test_an_operation_that_cannot_be_done_is_named(operation, problem):
 def test_adding_then_removing_a_field_gives_the_job_without_it(base, name, value):
     operations = [{"op": "add", "path": f"/{name}", "value": value}, {"op": "remove", "path": f"/{name}"}]
     assert json_patch(base, operations) == {key: part for key, part in base.items() if key != name}
+
+
+LISTS = {"a": {"b": [1, 2], "c": {"d": [3]}}, "e": [{"f": [4]}, {"f": [5]}]}
+
+
+@pytest.mark.parametrize(
+    ("operation", "found"),
+    [
+        ({"op": "replace", "path": "/a/b", "value": [1]}, [("a.b", [1, 2], [1])]),
+        ({"op": "replace", "path": "/a/b", "value": None}, [("a.b", [1, 2], [])]),
+        ({"op": "add", "path": "/a/b", "value": [2]}, [("a.b", [1, 2], [2])]),
+        ({"op": "copy", "from": "/e/0/f", "path": "/a/b"}, [("a.b", [1, 2], [4])]),
+        ({"op": "move", "from": "/e/0/f", "path": "/a/b"}, [("a.b", [1, 2], [4])]),
+        ({"op": "move", "from": "/a/b", "path": "/a/b"}, [("a.b", [1, 2], [1, 2])]),
+        ({"op": "replace", "path": "/a", "value": {"b": [1]}}, [("a.b", [1, 2], [1]), ("a.c.d", [3], [])]),
+        (
+            {"op": "replace", "path": "", "value": {"e": []}},
+            [("a.b", [1, 2], []), ("a.c.d", [3], []), ("e", LISTS["e"], [])],
+        ),
+        ({"op": "replace", "path": "/e/1", "value": {"f": [6]}}, [("e[1].f", [5], [6])]),
+        ({"op": "add", "path": "/e/1", "value": {"f": [6]}}, []),
+        ({"op": "add", "path": "/e/-", "value": {"f": [6]}}, []),
+        ({"op": "add", "path": "/a/g", "value": [6]}, []),
+        ({"op": "remove", "path": "/a/b"}, []),
+        ({"op": "remove", "path": "/e/0"}, []),
+        ({"op": "test", "path": "/a/b", "value": [1, 2]}, []),
+        ({"op": "replace", "path": "/a/x", "value": []}, []),
+        ({"op": "replace", "path": "/a/b"}, []),
+        ("replace", []),
+    ],
+)
+def test_a_list_that_an_operation_replaces_is_found(operation, found):
+    lists = list(replaced_lists(LISTS, [operation], None))
+    assert [(each.path, each.base, each.patch) for each in lists] == found
+    assert not [each for each in lists if each.key or each.place[:1] != (0,)]
+
+
+def test_a_replaced_list_is_named_by_the_keys_of_its_items():
+    job = {"spec": {"tasks": [{"name": "train", "template": {"spec": {"tolerations": [1]}}}]}}
+    operation = {"op": "replace", "path": "/spec/tasks/0/template/spec/tolerations", "value": []}
+    (lists,) = replaced_lists(job, [operation], schema.find(*schema.VOLCANO_JOB), "Job")
+    assert lists.path == "Job.spec.tasks[name=train].template.spec.tolerations"

@@ -319,6 +319,21 @@ LOSSES = {
         "/opt/ftgen/prepare.sh",
     ),
     "plugins": (f"{JOB}spec: {{plugins: {{svc: []}}}}\n", "Job.spec.plugins.svc", "--publish-not-ready-addresses=true"),
+    "replace": (
+        "- {op: replace, path: /spec/policies, value: [{event: PodFailed, action: AbortJob}]}\n",
+        "Job.spec.policies",
+        '{"event": "PodEvicted", "action": "RestartJob"}, {"event": "PodFailed", "action": "RestartJob"}',
+    ),
+    "add over": (
+        "- {op: add, path: /spec/policies, value: [{event: PodFailed, action: AbortJob}]}\n",
+        "Job.spec.policies",
+        '{"event": "PodEvicted", "action": "RestartJob"}, {"event": "PodFailed", "action": "RestartJob"}',
+    ),
+    "key": (
+        "- {op: replace, path: /spec/tasks/0/template/spec/initContainers/0/command, value: [/bin/bash, -x]}\n",
+        "Job.spec.tasks[name=train].template.spec.initContainers[name=prepare].command",
+        "/opt/ftgen/prepare.sh",
+    ),
 }
 
 
@@ -337,6 +352,20 @@ def test_what_a_list_without_a_key_loses_is_told(case: str, write: Write, render
     # Said to be meant, it is not told.
     write(f"{folder}/overlay.yaml", f"replaces: ['{path}']\n")
     assert not [d for d in render_here(*choices).diagnostics if d.code == "FT027"]
+
+
+SAID = (
+    "- {op: remove, path: /spec/policies}\n",
+    "- {op: remove, path: /spec/policies/0}\n",
+    "- {op: add, path: /spec/policies/-, value: {event: TaskCompleted, action: CompleteJob}}\n",
+    "- {op: replace, path: /spec/policies/0/action, value: AbortJob}\n",
+)
+
+
+@pytest.mark.parametrize("operations", SAID)
+def test_an_operation_that_says_what_it_does_loses_nothing(operations: str, write: Write, render_here: Render) -> None:
+    write("overlays/storage/topolvm/patch.yaml", operations)
+    assert not [d for d in render_here().diagnostics if d.code == "FT027"]
 
 
 def test_a_list_that_keeps_what_was_there_is_no_loss(write: Write, render_here: Render) -> None:

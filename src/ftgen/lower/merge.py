@@ -163,7 +163,7 @@ def _key(item: Any, key: str) -> Any:
 
 
 class ListPatch(NamedTuple):
-    """A list of a strategic-merge patch and the list of the base that it is merged into.
+    """A list of a patch and the list of the base that it is merged into, or whose place it takes.
 
     Attributes:
         place: the keys and indices that lead to it in the patch.
@@ -278,6 +278,64 @@ def json_patch(base: Any, operations: Sequence[Operation]) -> Any:
         except _OperationError as problem:
             raise PatchError(f"{_label(operation)}: {problem}", operation, _path(operation)) from None
     return value
+
+
+_SETTING = ("add", "replace", "copy", "move")
+
+
+def replaced_lists(
+    base: Any, operations: Sequence[Operation], schema: Schema | Node | None, path: str = ""
+) -> Iterator[ListPatch]:
+    """Yield each list in whose place the operations of an RFC 6902 patch put another value, with its items then.
+
+    None for what they remove, which they name, or insert into a list.  Operations that cannot be applied are skipped:
+    `json_patch` refuses them.
+    """
+    node = Node.of(schema) if isinstance(schema, dict) else schema
+    value = base
+    for index, operation in enumerate(operations):
+        before = value
+        try:
+            value = _applied(value, operation)
+        except _OperationError:
+            return
+        pointer = _pointer(operation["path"])
+        if operation["op"] in _SETTING and (found := _replaced_value(before, operation["op"], pointer, node, path)):
+            old, named = found
+            yield from _lists_below(old, _found(value, pointer), (index, "value"), named)
+
+
+def _replaced_value(
+    value: Any, op: str, pointer: tuple[str, ...], node: Node | None, path: str
+) -> tuple[Any, str] | None:
+    """Return the value in whose place an operation puts another, and its path, items by name; None if there is none."""
+    inserts = op != "replace"
+    for depth, step in enumerate(pointer, 1):
+        if isinstance(value, list):
+            if (inserts and depth == len(pointer)) or not step.isdigit() or int(step) >= len(value):
+                return None
+            value, path, node = value[int(step)], _item_path(value[int(step)], step, node, path), node and node.item()
+        elif isinstance(value, dict) and step in value:
+            value, path, node = value[step], f"{path}.{step}" if path else step, node and node.field(step)
+        else:
+            return None
+    return value, path
+
+
+def _item_path(item: Any, index: str, node: Node | None, path: str) -> str:
+    key = node.merge_key() if node else None
+    name = _key(item, key) if key else None
+    return f"{path}[{key}={name}]" if isinstance(name, str | int) else f"{path}[{index}]"
+
+
+def _lists_below(old: Any, new: Any, place: Steps, path: str) -> Iterator[ListPatch]:
+    """Yield the lists of a value, and of its mappings, with what stands at their place in another value."""
+    if isinstance(old, list):
+        yield ListPatch(place, path, old, new if isinstance(new, list) else [], None)
+    elif isinstance(old, dict):
+        for name, value in old.items():
+            below = new.get(name) if isinstance(new, dict) else None
+            yield from _lists_below(value, below, (*place, name), f"{path}.{name}" if path else name)
 
 
 class _OperationError(Exception):

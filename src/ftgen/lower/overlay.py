@@ -10,8 +10,8 @@ An `overlay.yaml` beside the patches is no patch: it declares what the overlay m
   a patch that sets any other path.
 * `adds`: tasks and containers that the job does not have, as `containers/proxy`.  ftgen refuses any other unknown
   name: a misspelt one would silently become a second container.
-* `replaces`: paths of lists without a merge key, as `Job.spec.policies`.  A patch of such a list replaces it, and
-  ftgen warns of the lost items of any other list.
+* `replaces`: paths of lists, as `Job.spec.policies`.  A patch of a list without a merge key replaces it, and so does
+  the operation `replace` of any list; ftgen warns of the items that a list loses which is not declared.
 """
 
 from __future__ import annotations
@@ -266,8 +266,7 @@ def apply(bundle: Bundle, patches: Sequence[Patch], volcano_version: str) -> tup
     for number, patch in enumerate(patches):
         try:
             inputs = [] if merge.only_sets(patch.document) else list(_merge_inputs(bundle, patch, volcano_version))
-            # Lists of a patch with their base lists, at paths that begin with the kind.
-            found = [lists for merge_input in inputs for lists in merge.list_patches(*merge_input)]
+            found = list(_list_patches(bundle, patch, inputs, volcano_version))
             _refuse_undeclared_items(patch, found)
             warnings += _ineffective_deletions(patch, inputs)
             bundle = _in_same_namespace(bundle, _applied(bundle, patch, volcano_version), patch)
@@ -463,6 +462,16 @@ def _merge_inputs(bundle: Bundle, patch: Patch, version: str) -> Iterator[_Merge
             return
 
 
+def _list_patches(
+    bundle: Bundle, patch: Patch, inputs: Iterable[_MergeInput], version: str
+) -> Iterator[merge.ListPatch]:
+    """Yield the lists of a patch with their base lists, at paths that begin with the kind."""
+    if isinstance(patch.document, list):
+        yield from merge.replaced_lists(bundle.job, patch.document, _job(version), "Job")
+    for merge_input in inputs:
+        yield from merge.list_patches(*merge_input)
+
+
 def _field_inputs(manifest: Object, document: Object, rules: schema.Schema | None) -> Iterator[_MergeInput]:
     node = schema.Node.of(rules) if rules else None
     for name, value in document.items():
@@ -516,7 +525,7 @@ def _declaration_of(patch: Patch) -> Path:
 
 
 def _lost_items(patch: Patch, found: Iterable[merge.ListPatch], before: Sequence[Patch]) -> Iterator[Diagnostic]:
-    """Warn of items lost from lists without a merge key, which kustomize and the API server replace as a whole."""
+    """Warn of items lost from lists that are replaced as a whole: those without a merge key, and by JSON 6902."""
     losses: dict[str, tuple[merge.ListPatch, list[Any]]] = {}
     for lists in found:
         lost = [item for item in lists.base if item not in lists.patch] if not lists.key else []
