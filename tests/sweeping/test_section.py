@@ -69,6 +69,14 @@ def test_uneven_pairs_are_refused(composer: Composer, words: list[str], told: st
         ("hardware.devices == -1", 9),
         ("model.revision > 3", 9),
         ("model.revision == null and trainer.lr == 3e-4", 6),
+        ("hardware == 'ascend' or trainer.lr == 1e-4", 6),
+        ("hardware in ['ascend', 'nvidia-vgpu'] and trainer.lr == 1e-4", 6),
+        ("'vgpu' in hardware and trainer.lr == 1e-4", 6),
+        ("experiment == null and trainer.lr == 1e-4", 6),
+        ("trainer.lr in ['auto', 1e-4]", 6),
+        ("trainer.lr == 'auto' or trainer.lr == 1e-4", 6),
+        ("model.revision == 'main' or trainer.lr == 1e-4", 6),
+        ("model.name == 8 or trainer.lr == 1e-4", 6),
     ],
 )
 def test_a_condition_leaves_points_out(composer: Composer, condition: str, left: int) -> None:
@@ -99,6 +107,77 @@ def test_a_condition_is_no_program(composer: Composer, condition: str, told: str
     found = refused(composer, LR, f'sweep.exclude="{condition}"')
     assert found.code == "FT032"
     assert told in found.headline
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "near"),
+    [
+        ("hardware == 'ascnd'", "'ascnd'", "did you mean ascend"),
+        ("'ascnd' != hardware", "'ascnd'", "did you mean ascend"),
+        ("trainer.lr > 0 and not hardware in ('ascend', 'ascnd')", "'ascnd'", "did you mean ascend"),
+        ("trainer.lr == 1 or hardware not in ['zzz']", "'zzz'", "choose one of amd, ascend"),
+        ("hardware == 8", "8", "choose one of amd, ascend"),
+    ],
+)
+@pytest.mark.parametrize("setting", ["exclude", "include"])
+def test_an_option_that_no_file_has_is_refused(
+    setting: str, condition: str, value: str, near: str, composer: Composer
+) -> None:
+    found = refused(composer, LR, f'sweep.{setting}="{condition}"')
+    told = f"the condition {condition!r} speaks of an option {value} that the group hardware does not have"
+    assert (found.code, found.headline) == ("FT032", told)
+    assert found.help.startswith(near)
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ("trainer.lr == '1e-4'", "the text '1e-4' with 0.0001"),
+        ("'1e-4' != trainer.lr", "the text '1e-4' with 0.0001"),
+        ("trainer.args.lora_rank in ['4', '16']", "the text '4' with 8"),
+        ("trainer.args.lora_rank not in ['4']", "the text '4' with 8"),
+        ("model.name == 'x' or model.revision == 'null'", "the text 'null' with null"),
+        ("trainer.args.bf16 == 'True'", "the text 'True' with true"),
+        ("trainer.args.output_name == 3", "the text '3' with 3"),
+    ],
+)
+def test_a_text_that_spells_what_it_is_compared_with_is_refused(composer: Composer, condition: str, told: str) -> None:
+    more = ["+trainer.args.output_name='3'", "+trainer.args.bf16=true"]
+    found = refused(composer, LR, RANK, *more, f'sweep.exclude="{condition}"')
+    assert (found.code, f"it compares {told}, which is no text" in found.headline) == ("FT032", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "setting", "unused"),
+    [
+        (["sweep.exclude='trainer.lr == 5'"], "sweep.exclude", ["trainer.lr == 5"]),
+        (["sweep.exclude=\"hardware == 'ascend'\""], "sweep.exclude", ["hardware == 'ascend'"]),
+        (["sweep.exclude=['trainer.lr == 1e-4','trainer.lr == 5']"], "sweep.exclude", ["trainer.lr == 5"]),
+        (["sweep.include=['trainer.lr == 1e-4','trainer.lr == 5']"], "sweep.include", ["trainer.lr == 5"]),
+        (
+            ["sweep.also={axes:{trainer.epochs:[1,2]},exclude:'trainer.epochs == 7'}"],
+            "sweep.also[0].exclude",
+            ["trainer.epochs == 7"],
+        ),
+        # What an earlier condition decides alone, a point meets all the same.
+        (["sweep.exclude=['trainer.lr >= 2e-4','trainer.lr == 2e-4']"], "", []),
+        (["sweep.include=['trainer.lr >= 2e-4','trainer.lr == 2e-4']"], "", []),
+        (["sweep.exclude='trainer.lr == 1e-4'"], "", []),
+    ],
+)
+def test_a_condition_that_no_point_meets_is_told(
+    words: list[str], setting: str, unused: list[str], composer: Composer
+) -> None:
+    found = sweeping.expand(composer, [LR, *words]).diagnostics
+    told = [f"{setting} says {text!r}, which no point meets" for text in unused]
+    assert [(d.code, d.headline, d.subject) for d in found] == [("FT037", text, setting) for text in told]
+
+
+def test_a_condition_may_keep_a_later_one_from_points_without_its_key(composer: Composer) -> None:
+    conditions = "sweep.exclude=[\"trainer == 'sft-full'\",'trainer.args.lora_rank == 9']"
+    found = sweeping.expand(composer, ["trainer=sft-lora,sft-full", conditions])
+    assert [point.label for point in found.points] == ["sft-lora"]
+    assert [d.code for d in found.diagnostics] == ["FT037"]
 
 
 def test_a_sample_is_the_same_on_every_run_and_keeps_the_order(composer: Composer) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
@@ -26,14 +27,9 @@ _ORDERED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-_UNORDERED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.In: lambda item, many: item in many,
-    ast.NotIn: lambda item, many: item not in many,
-}
 _SYNTAX = "keys, values, comparisons, and, or, not, in"
 _CONSTANTS = {"true": True, "false": False, "null": None}
+_WORDS = {value: word for word, value in _CONSTANTS.items()}
 
 
 class Condition(Struct, frozen=True):
@@ -42,10 +38,12 @@ class Condition(Struct, frozen=True):
     Attributes:
         text: condition as written.
         names: keys that it reads.
+        compared: keys that it compares with a value, or with one of a list, each with that value.
     """
 
     text: str
     names: frozenset[str]
+    compared: tuple[tuple[str, Any], ...]
     _evaluate: Term
 
     def holds(self, lookup: Lookup) -> bool:
@@ -70,12 +68,32 @@ def parse(text: str) -> Condition:
         raise _refused(text[:40] + "…", f"is longer than {_LONGEST} characters")
     names: set[str] = set()
     try:
-        evaluate = _compiled(ast.parse(text.strip(), mode="eval").body, names)
+        tree = ast.parse(text.strip(), mode="eval").body
+        evaluate = _compiled(tree, names)
     except (SyntaxError, ValueError) as problem:
         raise _refused(text, f"is no condition: {getattr(problem, 'msg', problem)}") from None
     except (RecursionError, MemoryError):
         raise _refused(text[:40] + "…", "is nested too deeply") from None
-    return Condition(text, frozenset(names), evaluate)
+    return Condition(text, frozenset(names), tuple(_compared(tree)), evaluate)
+
+
+def _compared(tree: ast.expr) -> Iterator[tuple[str, Any]]:
+    """Yield the keys that are compared with literals for equality, each with every value."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = (node.left, *node.comparators)
+            for left, op, right in zip(sides, node.ops, sides[1:], strict=False):
+                if type(op) in _UNORDERED:
+                    yield from _compared_sides(left, right, many=isinstance(op, ast.In | ast.NotIn))
+
+
+def _compared_sides(left: ast.expr, right: ast.expr, *, many: bool) -> Iterator[tuple[str, Any]]:
+    key, other = (left, right) if many or isinstance(left, ast.Name | ast.Attribute) else (right, left)
+    if isinstance(key, ast.Name | ast.Attribute) and not isinstance(other, ast.Name | ast.Attribute):
+        with suppress(ValueError):  # no literal, but a comparison in parentheses
+            value = ast.literal_eval(other)
+            values = value if many and isinstance(value, list | tuple) else [] if many else [value]
+            yield from ((_dotted(key), each) for each in values)
 
 
 def _compiled(node: ast.expr, names: set[str]) -> Term:
@@ -130,6 +148,44 @@ def _comparison_chain(sides: list[Term], ops: list[ast.cmpop]) -> Term:
         return all(test(a, b) for test, a, b in zip(tests, values, values[1:], strict=False))
 
     return compare
+
+
+def _equal(a: Any, b: Any) -> bool:
+    for text, value in ((a, b), (b, a)):
+        if _spells(text, value):
+            word = _WORDS[value] if value is None or isinstance(value, bool) else value
+            raise TypeError(f"it compares the text {text!r} with {word}, which is no text")
+    return bool(a == b)
+
+
+def _is_in(item: Any, many: Any) -> bool:
+    # A text holds the parts of it, and a mapping its keys.
+    return item in many or (isinstance(many, list | tuple) and any(_equal(item, each) for each in many))
+
+
+def _spells(text: Any, value: Any) -> bool:
+    """Return whether a text is written like such a value as this one is, which is no text: they are never equal."""
+    if not isinstance(text, str):
+        return False
+    if value is None or isinstance(value, bool):
+        return text.lower() in _CONSTANTS and type(_CONSTANTS[text.lower()]) is type(value)
+    return isinstance(value, int | float) and _is_number(text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_UNORDERED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: _equal,
+    ast.NotEq: lambda a, b: not _equal(a, b),
+    ast.In: _is_in,
+    ast.NotIn: lambda item, many: not _is_in(item, many),
+}
 
 
 def _comparison(op: ast.cmpop) -> Callable[[Any, Any], bool]:

@@ -7,6 +7,7 @@ import itertools
 import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ from ftgen.config.trace import Layer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error, note
 from ftgen.sweeping import axes, condition, settings
 from ftgen.sweeping.axes import Axis, AxisSource
+from ftgen.sweeping.condition import Condition
 from ftgen.sweeping.label import new_labeller, with_hash, without_prefix
 from ftgen.sweeping.places import Places
 from ftgen.sweeping.replay import FrameCache
@@ -183,25 +185,66 @@ def _with_name(sweep_settings: Settings, overrides: Sequence[Any]) -> Settings:
 
 
 class Conditions:
-    """Conditions of `exclude` and `include`."""
+    """Conditions of `exclude` and `include`, which notice what no point meets."""
 
-    def __init__(self, sweep_settings: Settings) -> None:
+    def __init__(self, sweep_settings: Settings, composer: Composer, path: str = "sweep") -> None:
         """Parse them.
 
         Raises:
-            Rejected: FT032, for one that cannot be parsed.
+            Rejected: FT032, for one that cannot be parsed, and for each option that its group does not have.
         """
         self.exclude = [condition.parse(text) for text in sweep_settings.exclude]
         self.include = [condition.parse(text) for text in sweep_settings.include]
+        self._path = path
+        self._asked = 0
+        self._met: set[int] = set()
+        if unknown := [d for each in (*self.exclude, *self.include) for d in _unknown_options(each, composer)]:
+            raise Rejected(unknown)
 
     def __bool__(self) -> bool:
         return bool(self.exclude or self.include)
 
     def want(self, value_of: Callable[[str], Any]) -> bool:
         """Return whether a point with these values meets none of `exclude`, and one of `include` if there are any."""
-        if any(each.holds(value_of) for each in self.exclude):
-            return False
-        return not self.include or any(each.holds(value_of) for each in self.include)
+        wanted = not self._meets(self.exclude, value_of)
+        wanted = wanted and (not self.include or self._meets(self.include, value_of))
+        if self._asked < LIMIT:
+            self._asked += 1
+            self._ask_others(value_of)
+        return wanted
+
+    def _meets(self, conditions: Sequence[Condition], value_of: Callable[[str], Any]) -> bool:
+        met = next((each for each in conditions if each.holds(value_of)), None)
+        self._met |= {id(met)} if met else set()
+        return met is not None
+
+    def _ask_others(self, value_of: Callable[[str], Any]) -> None:
+        """Ask the conditions that no point has met yet, also those whose answer no longer matters for this one."""
+        for each in self._unmet(self.exclude, self.include):
+            # What stands before a condition may keep it from points that have none of its keys.
+            with suppress(Rejected):
+                self._meets([each], value_of)
+
+    def _unmet(self, *conditions: Sequence[Condition]) -> list[Condition]:
+        return [each for each in itertools.chain.from_iterable(conditions) if id(each) not in self._met]
+
+    def unused(self) -> Iterator[Diagnostic]:
+        """Yield a note for each condition that none of the points met."""
+        for setting, conditions in (("exclude", self.exclude), ("include", self.include)):
+            for each in self._unmet(conditions):
+                key = f"{self._path}.{setting}"
+                headline = f"{key} says {each.text!r}, which no point meets"
+                yield note("FT037", headline, key, each.text, "correct it, or leave it out")
+
+
+def _unknown_options(asked: Condition, composer: Composer) -> Iterator[Diagnostic]:
+    for key, value in asked.compared:
+        if value is None or not composer.is_group(key) or value in (options := composer.options(key)):
+            continue
+        near = difflib.get_close_matches(str(value), options, 3, 0.5)
+        help_ = f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(options)}"
+        headline = f"the condition {asked.text!r} speaks of an option {value!r} that the group {key} does not have"
+        yield error("FT032", headline, "sweep", asked.text, help_)
 
 
 class _Product(Struct, frozen=True):
@@ -238,7 +281,7 @@ def _products(
     ) -> _Product:
         found = axes.read(composer, [*before, *section_sources(each, path), *after], most, seed)
         refuse_run_sections(composer, found)
-        return _Product(found, axes.zip_axes(found, each.zip), Conditions(each))
+        return _Product(found, axes.zip_axes(found, each.zip), Conditions(each, composer, path))
 
     own = product_of(replace(sweep_settings, exclude=(), include=()), parameters(hydra), typed)
     further = [product_of(each, (), fixed, f"sweep.also[{n}]") for n, each in enumerate(sweep_settings.also)]
@@ -307,7 +350,7 @@ def _point(
 ) -> _Product:
     read = ((text, axes.read(composer, [AxisSource(text, positions.get(text, 0))], 1, 0)) for text in texts)
     found = [replace(axis, swept=text not in everywhere) for text, (axis,) in read]
-    return _Product(found, [[axis] for axis in found], Conditions(Settings()))
+    return _Product(found, [[axis] for axis in found], Conditions(Settings(), composer))
 
 
 def refuse_run_sections(composer: Composer, found: Sequence[Axis]) -> None:
@@ -366,7 +409,7 @@ class _Expansion:
         self.labels = new_labeller(self.swept, self.groups, sweep_settings.alias)
         fixed = _fixed_overrides(composer, products[0].axes)
         self.frames = FrameCache(composer, self.swept, composer.run_sections(fixed))
-        self.conditions = Conditions(sweep_settings)
+        self.conditions = Conditions(sweep_settings, composer)
         self.known: dict[tuple[str, ...], frozenset[str]] = {}
 
     def sweep(self, limit: int, notes: list[Diagnostic]) -> Sweep:
@@ -476,6 +519,8 @@ class _Expansion:
             near = difflib.get_close_matches(key, self.swept, 1)
             help_ = f"did you mean {near[0]}?" if near else "name a swept key"
             yield note("FT037", f"sweep.alias names {key}, which is not swept", "sweep.alias", key, help_)
+        for conditions in (self.conditions, *(product.conditions for product in self.products)):
+            yield from conditions.unused()
 
     def _repeated(self) -> Iterator[Diagnostic]:
         for axis in self.axes:

@@ -133,7 +133,7 @@ class SearchSpace(Struct, dict=True):
     @cached_property
     def conditions(self) -> Conditions:
         """Return what `sweep.exclude` and `sweep.include` say."""
-        return Conditions(self.settings)
+        return Conditions(self.settings, self.composer)
 
     @cached_property
     def places(self) -> Places:
