@@ -243,6 +243,74 @@ def test_launchers_and_callbacks_are_told_to_have_no_effect(
     assert (f"line>:{len([w for w in mode if '=' in w]) + 1}", "hydra/launcher=submitit_slurm") in told
 
 
+TYPED = {
+    "hydra.job.env_set.A=b": "hydra.job.env_set",
+    "hydra.job.env_copy=[A]": "hydra.job.env_copy",
+    "hydra.job.name=mine": "hydra.job.name",
+    "hydra.job.chdir=true": "hydra.job.chdir",
+    "hydra.run.dir=x": "hydra.run.dir",
+    "hydra.sweep.dir=x": "hydra.sweep.dir",
+    "++hydra.sweep.subdir=x": "hydra.sweep.subdir",
+    "hydra.output_subdir=null": "hydra.output_subdir",
+    "hydra.verbose=true": "hydra.verbose",
+    "hydra.launcher={a: 1}": "hydra.launcher",
+}
+
+
+@pytest.mark.parametrize("mode", MODES, ids=" ".join)
+def test_what_is_typed_of_hydras_own_node_is_told_to_have_no_effect(
+    mode: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main([*mode, *TYPED])
+    said = capsys.readouterr().err
+    told = re.findall(r"<command line>:(\d+): note\[FT037\]: (\S+) is ignored: ftgen writes files", said)
+    first = len([word for word in mode if "=" in word]) + 1
+    assert sorted(told) == sorted((str(first + n), key) for n, key in enumerate(TYPED.values()))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["hydra.mode=RUN"],
+        ["hydra.searchpath=[]"],
+        ["hydra.sweeper.params=null"],
+        ["hydra.job.config.override_dirname.kv_sep=-"],
+        ["hydra.job.name=mine", "name=${hydra:job.name}"],
+        ["hydra.job={name: mine}", "name=${hydra:job.name}"],
+        ["hydra.run.dir=a", "name=${hydra:run.dir}"],
+    ],
+)
+def test_what_has_an_effect_of_hydras_own_node_is_not_told(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["-o", "-", *words]) == 0
+    assert "FT037" not in capsys.readouterr().err
+
+
+CARRIED = """\
+hydra:
+  run: {dir: "x/${hydra:job.name}"}
+  sweep: {dir: x, subdir: y}
+  job: {chdir: false, name: mine}
+  verbose: true
+  output_subdir: null
+  job_logging: {root: {level: INFO}}
+"""
+
+
+@pytest.mark.parametrize("told", [[], ["conf/config.yaml"]])
+def test_a_file_is_told_only_of_what_would_reach_the_job(
+    told: list[str], packaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = CARRIED.replace("job: {chdir: false", "job: {env_set: {A: b}, chdir: false") if told else CARRIED
+    primary = (runtime.conf_dir() / "config.yaml").read_text(encoding="utf-8")
+    packaged.write_text(primary + node, encoding="utf-8")
+    assert cli.main(["-o", "-"]) == 0
+    said = capsys.readouterr().err
+    assert re.findall(r"(\S+?):\d+:\d+: note\[FT037\]: hydra.job.env_set is ignored", said) == told
+    assert said.count("FT037") == len(told)
+
+
 @pytest.mark.parametrize("above", ["# Ours.\n", "---\n", f"# @author {'x' * 510}\n"])
 def test_a_header_that_hydra_does_not_read_is_told(above: str, conf: Path, ftgen: Run) -> None:
     (conf / "model" / "large.yaml").write_text(f"{above}# @package _global_\nwidth: 16\n", encoding="utf-8")

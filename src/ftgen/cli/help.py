@@ -234,8 +234,9 @@ the same bytes, so that ${now:…}, ${hydra:runtime.cwd}, ${hydra:job.num} and t
 
 hydra/sweeper=NAME with --multirun renders the jobs that an installed sweeper would launch; one that waits for results,
 as an optimiser does, is refused. Launchers, callbacks, output folders and logging are Hydra's business with running
-jobs: ftgen writes manifests and leaves nothing else behind. It says so where a configuration chooses one. A header
-(# @package) that Hydra would read past, because a comment stands above it, is refused.
+jobs: ftgen writes manifests and leaves nothing else behind. It says so where a configuration chooses one, and of every
+setting of the node hydra that is typed in vain; hydra.job.env_set sets no variable of a job (hardware.env does). A
+header (# @package) that Hydra would read past, because a comment stands above it, is refused.
 """
 
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from ftgen.config.compose import plugins
 from ftgen.config.compose.defaults import ROOT, Defaults, branches, choices_made, rows
 from ftgen.config.compose.entries import place_without_self
-from ftgen.config.compose.grammar import Alternative, Parser, refuse_sweeps
+from ftgen.config.compose.grammar import Alternative, Parser, is_about_hydra, refuse_sweeps
 from ftgen.config.compose.interpolation import resolve, variables_named
 from ftgen.config.compose.merge import apply, configured, merge, misplaced_searchpaths
 from ftgen.config.compose.node import run_section_problems
@@ -180,7 +180,7 @@ class Composer:
         return hydra, sweep
 
     def hydra_notes(self, overrides: Sequence[Override], hydra: Mapping[str, Any]) -> list[Diagnostic]:
-        """Return a note for each of Hydra's launchers, callbacks and loggers that a configuration chooses.
+        """Return a note for each of Hydra's launchers, callbacks, loggers and settings that has no effect here.
 
         Another says that a primary configuration has no `_self_`, of which Hydra warns.
 
@@ -189,7 +189,9 @@ class Composer:
             hydra: content of the node `hydra`.
         """
         fixed = [override for override in overrides if not override.is_sweep_override()]
-        notes = [*plugins.notes(overrides, self._repository.hydras(self._traceable(fixed)), hydra)]
+        defaults = self._traceable(fixed)
+        texts = partial(self._texts, defaults, overrides)
+        notes = [*plugins.notes(overrides, self._repository.hydras(defaults), hydra, texts)]
         name = self.request.config_name
         source = self._repository.source(name)
         if place := place_without_self(source.file(name), source.read(name)[0]):
@@ -197,6 +199,13 @@ class Composer:
             help_ = "end the list with - _self_ to say so, or begin it with - _self_ to let the options win"
             notes.append(note("FT009", headline, "defaults", help=help_).at(place))
         return notes
+
+    def _texts(self, defaults: DefaultsList, overrides: Sequence[Override]) -> str:
+        """Return the texts of a configuration that may refer to the node `hydra`: its files, and what is typed."""
+        config = configured(merge(defaults, self._repository))
+        pop_section(config, "hydra")
+        typed = [text for text in (str(override.input_line) for override in overrides) if not is_about_hydra(text)]
+        return " ".join((str(OmegaConf.to_container(config, resolve=False)), *typed))
 
     def sweeper(self, overrides: Sequence[Override]) -> str:
         """Return the sweeper that the command line chooses; by default `basic`, whose place ftgen takes.
