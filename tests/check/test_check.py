@@ -413,18 +413,19 @@ def test_the_version_decides_which_fields_there_are(folder, capsys):
     assert "FT323" in older - newer
 
 
-POD_WITH_HOSTNAME = """\
+TEMPLATE_WITH_HOSTNAME = """\
 apiVersion: v1
-kind: Pod
+kind: PodTemplate
 metadata: {name: a}
-spec:
-  hostnameOverride: b
-  containers: [{name: a, image: b}]
+template:
+  spec:
+    hostnameOverride: b
+    containers: [{name: a, image: b}]
 """
 
 
 def test_the_version_of_kubernetes_decides_which_fields_pods_have(folder, capsys):
-    (folder / "pod.yaml").write_text(POD_WITH_HOSTNAME, encoding="utf-8")
+    (folder / "pod.yaml").write_text(TEMPLATE_WITH_HOSTNAME, encoding="utf-8")
     of = {line: told(capsys, "pod.yaml", *flags)[1] for line, flags in KUBERNETES.items()}
 
     assert [(d["code"], d["severity"], d["help"]) for d in of["unstated"]] == [("FT301", "warning", NEEDS_1_34)]
@@ -523,19 +524,20 @@ def test_what_is_reused_is_what_would_be_found(text, odd, alauda):
         assert len(set(reused)) > 10
 
 
-POD = """\
+TEMPLATE = """\
 apiVersion: v1
-kind: Pod
+kind: PodTemplate
 metadata:
   name: one
-spec:
-  containers:
-  - name: main
-    env:
-    - name: HF_HOME
-      value: sesame-open-1
-    - name: OTHER
-      value: words
+template:
+  spec:
+    containers:
+    - name: main
+      env:
+      - name: HF_HOME
+        value: sesame-open-1
+      - name: OTHER
+        value: words
 """
 
 
@@ -550,9 +552,9 @@ spec:
 )
 def test_what_is_new_in_a_manifest_is_searched_with_what_was_clean(old: str, new: str, code: str) -> None:
     options = CheckOptions(reuse=IncrementalCheck())
-    assert not check.check(POD, "pod.yaml", options).diagnostics
-    found = check.check(POD.replace(old, new), "pod.yaml", options)
-    assert found == check.check(POD.replace(old, new), "pod.yaml", CheckOptions())
+    assert not check.check(TEMPLATE, "pod.yaml", options).diagnostics
+    found = check.check(TEMPLATE.replace(old, new), "pod.yaml", options)
+    assert found == check.check(TEMPLATE.replace(old, new), "pod.yaml", CheckOptions())
     assert code in {d.code for d in found.diagnostics}
 
 

@@ -1,4 +1,4 @@
-"""`ftgen check` of other workloads judges pods as in a VolcanoJob: a Deployment, an InferenceService, a plain Job."""
+"""`ftgen check` judges the pods of other workloads as those of a VolcanoJob: a Pod, Deployment, InferenceService, Job."""
 
 import copy
 
@@ -40,6 +40,10 @@ def plain_job(pod):
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": METADATA, "spec": spec}
 
 
+def plain_pod(pod):
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": METADATA, "spec": pod}
+
+
 def found(manifest):
     diagnostics = check.check(yamlio.dump(manifest), "service.yaml", CheckOptions()).diagnostics
     return [
@@ -53,6 +57,7 @@ WORKLOADS = pytest.mark.parametrize(
         (deployment, "spec.template.spec"),
         (inference_service, "spec.predictor"),
         (plain_job, "spec.template.spec"),
+        (plain_pod, "spec"),
     ],
 )
 
@@ -79,6 +84,11 @@ def test_a_sound_one_has_nothing_to_report(workload, where):
             "request-over-limit",
             "containers[0].resources.requests.memory",
         ),
+        (
+            {"resources": {"limits": {"nvidia.com/gpu": "0.5"}}},
+            "impossible-amount",
+            'containers[0].resources.limits["nvidia.com/gpu"]',
+        ),
     ],
 )
 def test_its_pods_are_judged(workload, where, changes, name, at):
@@ -90,6 +100,33 @@ def test_its_pods_are_judged(workload, where, changes, name, at):
 def test_a_field_that_the_cluster_would_drop_is_refused():
     assert found(inference_service({**POD, "minReplica": 1})) == [("FT301", "spec.predictor.minReplica")]
     assert found(deployment({**POD, "container": []})) == [("FT301", "spec.template.spec.container")]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name", "at"),
+    [
+        ("labels", {"model": "Qwen/Qwen3"}, "bad-label", "metadata.labels.model"),
+        ("annotations", {"my note": "x"}, "bad-annotation", 'metadata.annotations["my note"]'),
+        (
+            "annotations",
+            {"container.apparmor.security.beta.kubernetes.io/gone": "runtime/default"},
+            "bad-annotation",
+            'metadata.annotations["container.apparmor.security.beta.kubernetes.io/gone"]',
+        ),
+    ],
+)
+def test_the_metadata_of_a_pod_is_judged_once_and_as_that_of_a_template(field, value, name, at):
+    pod = plain_pod(POD)
+    assert found({**pod, "metadata": {**METADATA, field: value}}) == [(name, at)]
+
+
+def test_a_pod_of_a_namespace_that_enforces_a_standard_is_judged_by_it():
+    notes = {"container.apparmor.security.beta.kubernetes.io/kserve-container": "unconfined"}
+    text = yamlio.dump({**plain_pod(POD), "metadata": {**METADATA, "annotations": notes}})
+    diagnostics = check.check(text, "pod.yaml", CheckOptions(pod_security="baseline")).diagnostics
+    assert [d.subject for d in diagnostics if d.code == "FT486"] == [
+        'metadata.annotations["container.apparmor.security.beta.kubernetes.io/kserve-container"]'
+    ]
 
 
 def test_a_model_that_a_runtime_serves_has_no_pods_to_judge():

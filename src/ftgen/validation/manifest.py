@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from ftgen.schema import Kind
 from ftgen.schema.version import Version
 from ftgen.text.paths import Steps
 from ftgen.text.shapes import entries, integer, mapping, optional_integer, text
@@ -86,7 +87,8 @@ class Container(Struct, frozen=True, eq=False):
 class Pod(Struct, frozen=True, eq=False):
     """Pod template of a task; `path` is the template's, `spec_path` its spec's.
 
-    `containers` lists the init containers, then the main containers.
+    `containers` lists the init containers, then the main containers.  The path of a Pod that no template describes is
+    empty.
     """
 
     path: str
@@ -97,6 +99,11 @@ class Pod(Struct, frozen=True, eq=False):
     main_containers: list[Container]
     containers: list[Container]
     volumes: list[tuple[int, dict[str, Any]]]
+
+    @property
+    def metadata_path(self) -> str:
+        """Return the path of its metadata."""
+        return f"{self.path}.metadata" if self.path else "metadata"
 
 
 class Task(Struct, frozen=True, eq=False):
@@ -133,6 +140,11 @@ class Job(Struct, frozen=True, eq=False):
     volumes: list[tuple[int, dict[str, Any]]]
     plugins: dict[str, Any]
     version: Version
+
+    @property
+    def kind(self) -> Kind:
+        """Return its API version and kind: a view may be that of another workload."""
+        return text(self.manifest.get("apiVersion")), text(self.manifest.get("kind"))
 
     @property
     def name(self) -> str:
@@ -177,7 +189,8 @@ def read_workload(manifest: object, version: Version, config_maps: ConfigMaps = 
     """Return another workload, such as a Deployment, as a job with one task for each of its pod templates.
 
     A component of an InferenceService is itself the spec of its pods, whose labels and annotations are fields beside
-    those of the spec; a component that leaves its containers to a runtime has no pods to read.
+    those of the spec; a component that leaves its containers to a runtime has no pods to read.  A Pod is itself the
+    template.
     """
     body = mapping(manifest)
     spec = mapping(body.get("spec"))
@@ -189,6 +202,8 @@ def read_workload(manifest: object, version: Version, config_maps: ConfigMaps = 
             for i, (name, part) in enumerate(parts.items())
             if part.get("containers")
         ]
+    elif body.get("kind") == "Pod":
+        tasks = [Task("", 0, "", spec, 1, None, _pod("", body, config_maps, "spec"))]
     else:
         pod = _pod("spec.template", mapping(spec.get("template")), config_maps)
         tasks = [Task("spec", 0, "", spec, 1 if replicas is None else replicas, None, pod)]

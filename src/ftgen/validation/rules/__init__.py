@@ -67,7 +67,7 @@ CLAIM_LINT = Scope(*_modules("lint.storage"), read=_as_job)
 INFERENCE_SERVICE = Scope(*_modules("kserve"), denies=True)
 """An InferenceService, as KServe validates and deploys it."""
 WORKLOAD = Scope(*_modules(*_POD), read=_as_workload, denies=True)
-"""A Deployment, an InferenceService or a Job of Kubernetes' own: its pods, as the API server validates them."""
+"""A Pod, a Deployment, an InferenceService or a Job of Kubernetes' own: its pods, as the API server validates them."""
 WORKLOAD_LINT = Scope(*_modules(*(f"lint.{name}" for name in _LINT)), read=_as_workload_with_files)
 """The same, against the facts of its cluster: what its pods are admitted with in vain."""
 PODS = (ADMISSION, WORKLOAD)
@@ -84,6 +84,7 @@ SITE = Scope(*_modules("site"))
 SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
     ("v1", "PersistentVolumeClaim"): (CLAIM, SYNC, CLAIM_LINT),
     ("batch.volcano.sh/v1alpha1", "CronJob"): (CRON_JOB, SYNC),
+    ("v1", "Pod"): (WORKLOAD, WORKLOAD_LINT),
     ("apps/v1", "Deployment"): (WORKLOAD, WORKLOAD_LINT),
     ("batch/v1", "Job"): (WORKLOAD, WORKLOAD_LINT),
     ("serving.kserve.io/v1beta1", "InferenceService"): (INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),

@@ -71,11 +71,11 @@ def bad_label(job: Job) -> Iterator[Finding]:
     Refused: `labels: {model: Qwen/Qwen3-0.6B}`.
     Write: `labels: {model: Qwen3-0.6B}`.
     """
-    places = [("metadata.labels", mapping(job.manifest.get("metadata")).get("labels"))]
+    places = {"metadata.labels": mapping(job.manifest.get("metadata")).get("labels")}
     for pod in job.pods:
-        places.append((f"{pod.path}.metadata.labels", pod.metadata.get("labels")))
-        places.append((f"{pod.spec_path}.nodeSelector", pod.spec.get("nodeSelector")))
-    for path, labels in places:
+        places[f"{pod.metadata_path}.labels"] = pod.metadata.get("labels")
+        places[f"{pod.spec_path}.nodeSelector"] = pod.spec.get("nodeSelector")
+    for path, labels in places.items():
         for key, value in mapping(labels).items():
             if not kube.is_qualified_name(key):
                 yield Finding(f"{key!r} is no label key", child(path, key), key)
@@ -98,9 +98,9 @@ def bad_annotation(job: Job) -> Iterator[Finding]:
     Refused: `annotations: {"my note": x}`, an AppArmor profile for a container that the pod does not have.
     Write: `annotations: {example.com/my-note: x}`, the container's name after the slash.
     """
-    places = [("metadata.annotations", mapping(mapping(job.manifest.get("metadata")).get("annotations")))]
-    places += [(f"{p.path}.metadata.annotations", mapping(p.metadata.get("annotations"))) for p in job.pods]
-    for path, notes in places:
+    places = {"metadata.annotations": mapping(mapping(job.manifest.get("metadata")).get("annotations"))}
+    places |= {f"{pod.metadata_path}.annotations": mapping(pod.metadata.get("annotations")) for pod in job.pods}
+    for path, notes in places.items():
         for key in notes:
             if not kube.is_qualified_name(key.lower()):
                 yield Finding(f"{key!r} is no annotation key", child(path, key), key)
@@ -110,7 +110,7 @@ def bad_annotation(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         for key, value in mapping(pod.metadata.get("annotations")).items():
             if problem := _problem_of_value(key, text(value), pod):
-                yield Finding(problem, child(f"{pod.path}.metadata.annotations", key), text(value))
+                yield Finding(problem, child(f"{pod.metadata_path}.annotations", key), text(value))
 
 
 _APPARMOR = "container.apparmor.security.beta.kubernetes.io/"

@@ -138,7 +138,7 @@ def bad_deadline(job: Job) -> Iterator[Finding]:
 
 @rule("FT377", "ephemeral-containers", on=PODS)
 def ephemeral_containers(job: Job) -> Iterator[Finding]:
-    """A pod template has ephemeral containers.
+    """A pod, or a template of pods, has ephemeral containers.
 
     They can only be added to running pods (`kubectl debug`).
 
@@ -148,7 +148,7 @@ def ephemeral_containers(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         if entries(pod.spec.get("ephemeralContainers")):
             path = f"{pod.spec_path}.ephemeralContainers"
-            yield Finding("a pod template cannot have ephemeral containers", path, help=f"remove {path}")
+            yield Finding("only a running pod can be given ephemeral containers", path, help=f"remove {path}")
 
 
 @rule("FT378", "conflicting-host-access", on=PODS)

@@ -67,7 +67,7 @@ def _baseline(pod: Pod) -> Iterator[Violation]:
             yield f"{path}.sysctls[{i}]", f"the sysctl {text(sysctl.get('name'))}"
     for name, value in mapping(pod.metadata.get("annotations")).items():
         if name.startswith(_APPARMOR) and not _is_safe_apparmor(text(value)):
-            yield child(f"{pod.path}.metadata.annotations", name), f"the AppArmor profile {value}"
+            yield child(f"{pod.metadata_path}.annotations", name), f"the AppArmor profile {value}"
     yield from _shared_fields(context, path)
     for container in pod.containers:
         yield from _container(container)
