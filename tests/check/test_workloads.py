@@ -1,4 +1,4 @@
-"""`ftgen check` judges the pods of other workloads as those of a VolcanoJob: a Pod, Deployment, InferenceService, Job."""
+"""`ftgen check` of other workloads judges pods as in a VolcanoJob: a Pod, a Deployment, an InferenceService, a Job."""
 
 import copy
 

@@ -24,6 +24,10 @@ _LONGEST_PREFIX = 58
 ClaimSpecs = tuple[tuple[str, Mapping[str, Any]], ...]
 """Names of PersistentVolumeClaims with their specs: pairs, so that jobs whose claims differ in name have one shape."""
 
+DEPLOYMENT: Kind = ("apps/v1", "Deployment")
+KUBERNETES_JOB: Kind = ("batch/v1", "Job")
+"""Job of Kubernetes' own."""
+
 ConfigMaps = tuple[tuple[str, Mapping[str, str]], ...]
 """Names of ConfigMaps with their `data`, texts by key."""
 

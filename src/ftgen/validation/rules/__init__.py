@@ -66,8 +66,8 @@ CLAIM_LINT = Scope(*_modules("lint.storage"), read=_as_job)
 """A PersistentVolumeClaim, against the facts of its cluster."""
 INFERENCE_SERVICE = Scope(*_modules("kserve"), denies=True)
 """An InferenceService, as KServe validates and deploys it."""
-WORKLOAD = Scope(*_modules(*_POD), read=_as_workload, denies=True)
-"""A Pod, a Deployment, an InferenceService or a Job of Kubernetes' own: its pods, as the API server validates them."""
+WORKLOAD = Scope(*_modules(*_POD, "workloads"), read=_as_workload, denies=True)
+"""A Pod, a Deployment, an InferenceService or a Job of Kubernetes' own, as the API server validates its pods and it."""
 WORKLOAD_LINT = Scope(*_modules(*(f"lint.{name}" for name in _LINT)), read=_as_workload_with_files)
 """The same, against the facts of its cluster: what its pods are admitted with in vain."""
 PODS = (ADMISSION, WORKLOAD)
@@ -94,7 +94,8 @@ SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
 _BEFORE_LOWERING = (ENVIRONMENT, NEEDS, SERVED, SPEC, TRAINING, EXPORT, ROLLOUT, SERVICE)
 _JOBS = (ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY)
 _MANIFESTS = (
-    *(OBJECT, CLAIM, *_JOBS, CLAIM_LINT, CRON_JOB, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT, SYNC, SECRETS, SITE),
+    *(OBJECT, CLAIM, *_JOBS, CLAIM_LINT, CRON_JOB, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),
+    *(SYNC, SECRETS, SITE),
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.schema import VOLCANO_JOB
 from ftgen.text import kube
 from ftgen.text.paths import child
 from ftgen.text.shapes import mapping, text
@@ -18,8 +19,6 @@ from ftgen.validation.rules.fields import has_parent_step
 
 # Roles and their bindings may have any path segment as name, such as system:node.
 _FREE_NAME_GROUPS = ("rbac.authorization.k8s.io/",)
-# FT310 checks the name of a job.
-_JOB = "Job"
 _LOWER = "use lower-case letters, digits and dashes"
 _MOST_ANNOTATION_BYTES = 256 * 1024
 
@@ -37,7 +36,9 @@ def bad_object_name(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     metadata = mapping(manifest.get("metadata"))
     name, namespace, kind = text(metadata.get("name")), text(metadata.get("namespace")), manifest.get("kind")
     is_name = kube.is_dns1123_label if kind == "Namespace" else kube.is_dns1123_subdomain
-    is_exempt = kind == _JOB or text(manifest.get("apiVersion")).startswith(_FREE_NAME_GROUPS)
+    # FT310 checks the name of a VolcanoJob.
+    is_exempt = (manifest.get("apiVersion"), kind) == VOLCANO_JOB
+    is_exempt = is_exempt or text(manifest.get("apiVersion")).startswith(_FREE_NAME_GROUPS)
     if name and not is_exempt and not is_name(name):
         yield Finding(f"{kind} cannot be called {name!r}", "metadata.name", name, _LOWER)
     if namespace and not kube.is_dns1123_label(namespace):

@@ -11,13 +11,16 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ftgen.schema import Kind
 from ftgen.text import kube
 from ftgen.text.shapes import entries, integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, Pod
+from ftgen.validation.manifest import DEPLOYMENT, KUBERNETES_JOB, Container, Job, Pod
 from ftgen.validation.rules import PODS
 
 _LARGEST_INT32 = 2**31 - 1
+_RESTARTS: Mapping[Kind, tuple[str, ...]] = {KUBERNETES_JOB: ("OnFailure", "Never"), DEPLOYMENT: ("Always",)}
+"""Restart policies of the pods of a kind that does not take them all."""
 _POLICIES = {
     "restartPolicy": ("Always", "OnFailure", "Never"),
     "dnsPolicy": ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"),
@@ -31,11 +34,13 @@ _HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")
 
 @rule("FT363", "unknown-pod-policy", on=PODS)
 def unknown_pod_policy(job: Job) -> Iterator[Finding]:
-    """restartPolicy, dnsPolicy or preemptionPolicy has a value that does not exist.
+    """restartPolicy, dnsPolicy or preemptionPolicy has a value that does not exist, or that the kind does not take.
 
-    All three restart policies pass, unlike in a batch/v1 Job; an empty one is the default.
+    An empty one is the default. All three restart policies pass in a VolcanoJob and in a Pod. A batch/v1 Job takes
+    OnFailure and Never, and must say one, because Always is the default (validateJobSpec in pkg/apis/batch/validation
+    of Kubernetes); a Deployment takes Always alone (ValidatePodTemplateSpecForReplicaSet in pkg/apis/apps/validation).
 
-    Refused: `restartPolicy: OnError`.
+    Refused: `restartPolicy: OnError`; a batch/v1 Job without a `restartPolicy`.
     Write: `restartPolicy: Never`.
     """
     for pod in job.pods:
@@ -48,6 +53,15 @@ def unknown_pod_policy(job: Job) -> Iterator[Finding]:
                     value,
                     f"use one of {', '.join(known)}",
                 )
+        yield from _restart_of_its_kind(job, pod)
+
+
+def _restart_of_its_kind(job: Job, pod: Pod) -> Iterator[Finding]:
+    stated = text(pod.spec.get("restartPolicy"))
+    policy, taken = stated or "Always", _RESTARTS.get(job.kind, ())
+    if taken and policy in _POLICIES["restartPolicy"] and policy not in taken:
+        headline = f"a {job.kind[1]} cannot have the restartPolicy {policy}{'' if stated else ', which is the default'}"
+        yield Finding(headline, f"{pod.spec_path}.restartPolicy", stated, f"write {' or '.join(taken)}")
 
 
 @rule("FT364", "bad-dns-config", on=PODS)
@@ -119,21 +133,23 @@ _NAMES = (
 
 @rule("FT371", "bad-deadline", on=PODS)
 def bad_deadline(job: Job) -> Iterator[Finding]:
-    """The activeDeadlineSeconds is below 1 or above what 32 bits hold.
+    """The activeDeadlineSeconds is below 1 or above what 32 bits hold, or the pods of a Deployment have one.
 
-    It counts from the pod's start, init containers included.
+    It counts from the pod's start, init containers included. The pods of a Deployment are to run for ever
+    (ValidatePodTemplateSpecForReplicaSet in pkg/apis/apps/validation of Kubernetes).
 
     Refused: `activeDeadlineSeconds: 0`.
     Write: `activeDeadlineSeconds: 86400`, or leave it out for none.
     """
     for pod in job.pods:
+        path = f"{pod.spec_path}.activeDeadlineSeconds"
         seconds = optional_integer(pod.spec.get("activeDeadlineSeconds"))
-        if seconds is not None and not 1 <= seconds <= _LARGEST_INT32:
-            yield Finding(
-                f"activeDeadlineSeconds is {seconds}; it must be 1 to {_LARGEST_INT32}",
-                f"{pod.spec_path}.activeDeadlineSeconds",
-                seconds,
-            )
+        if seconds is None:
+            continue
+        if not 1 <= seconds <= _LARGEST_INT32:
+            yield Finding(f"activeDeadlineSeconds is {seconds}; it must be 1 to {_LARGEST_INT32}", path, seconds)
+        elif job.kind == DEPLOYMENT:
+            yield Finding("the pods of a Deployment have no deadline", path, seconds, f"remove {path}")
 
 
 @rule("FT377", "ephemeral-containers", on=PODS)

@@ -150,7 +150,7 @@ def _pod_term_problems(term: dict[str, Any], path: str) -> Iterator[_Problem]:
             f"{topology!r} is no topology key" if topology else "a term needs a topologyKey",
         )
     for field in ("labelSelector", "namespaceSelector"):
-        yield from _selector_problems(term.get(field), f"{path}.{field}")
+        yield from selector_problems(term.get(field), f"{path}.{field}")
     if not all(map(kube.is_dns1123_label, strings(term.get("namespaces")))):
         yield f"{path}.namespaces", "a namespace's name is a DNS label"
     matched, mismatched = strings(term.get("matchLabelKeys")), strings(term.get("mismatchLabelKeys"))
@@ -160,7 +160,8 @@ def _pod_term_problems(term: dict[str, Any], path: str) -> Iterator[_Problem]:
         yield f"{path}.matchLabelKeys", "label keys are distinct label names"
 
 
-def _selector_problems(selector: object, path: str) -> Iterator[_Problem]:
+def selector_problems(selector: object, path: str) -> Iterator[_Problem]:
+    """Yield what is malformed in a label selector: the path of a field, and the message."""
     for key, value in mapping(mapping(selector).get("matchLabels")).items():
         if not kube.is_qualified_name(key) or not kube.is_label_value(text(value)):
             yield f"{path}.matchLabels", f"{key}={value} is no label"
@@ -197,7 +198,7 @@ def _spread_problems(constraint: dict[str, Any]) -> Iterator[_Problem]:
     for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
         if constraint.get(field) not in (None, "Honor", "Ignore"):
             yield field, f"{field} is Honor or Ignore"
-    yield from _selector_problems(constraint.get("labelSelector"), "labelSelector")
+    yield from selector_problems(constraint.get("labelSelector"), "labelSelector")
     keys = strings(constraint.get("matchLabelKeys"))
     selector = mapping(constraint.get("labelSelector"))
     selected_keys = {*mapping(selector.get("matchLabels"))}
