@@ -64,6 +64,8 @@ CRON_JOB = Scope(*_modules("cron_jobs"), denies=True)
 """A CronJob of Volcano, as its webhook validates it."""
 CLAIM_LINT = Scope(*_modules("lint.storage"), read=_as_job)
 """A PersistentVolumeClaim, against the facts of its cluster."""
+QUEUE = Scope(*_modules("queues"), denies=True)
+"""A Queue, as Volcano's webhook validates it."""
 INFERENCE_SERVICE = Scope(*_modules("kserve"), denies=True)
 """An InferenceService, as KServe validates and deploys it."""
 WORKLOAD = Scope(*_modules(*_POD, "workloads"), read=_as_workload, denies=True)
@@ -84,6 +86,7 @@ SITE = Scope(*_modules("site"))
 SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
     ("v1", "PersistentVolumeClaim"): (CLAIM, SYNC, CLAIM_LINT),
     ("batch.volcano.sh/v1alpha1", "CronJob"): (CRON_JOB, SYNC),
+    ("scheduling.volcano.sh/v1beta1", "Queue"): (QUEUE,),
     ("v1", "Pod"): (WORKLOAD, WORKLOAD_LINT),
     ("apps/v1", "Deployment"): (WORKLOAD, WORKLOAD_LINT),
     ("batch/v1", "Job"): (WORKLOAD, WORKLOAD_LINT),
@@ -94,7 +97,7 @@ SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
 _BEFORE_LOWERING = (ENVIRONMENT, NEEDS, SERVED, SPEC, TRAINING, EXPORT, ROLLOUT, SERVICE)
 _JOBS = (ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY)
 _MANIFESTS = (
-    *(OBJECT, CLAIM, *_JOBS, CLAIM_LINT, CRON_JOB, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),
+    *(OBJECT, CLAIM, *_JOBS, CLAIM_LINT, CRON_JOB, QUEUE, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),
     *(SYNC, SECRETS, SITE),
 )
 
