@@ -46,7 +46,7 @@ ROLLOUT = Scope(*_modules("reconcile", "outputs", "folders"))
 """The specification: whether it fits its reconciler and the other jobs of its sweep."""
 SERVICE = Scope(*_modules("serving"))
 """What is to serve a run's result: whether there is one, and whether cards hold it."""
-OBJECT = Scope(*_modules("metadata", "config_maps"), denies=True)
+OBJECT = Scope(*_modules("metadata", "config_maps", "services"), denies=True)
 """Any manifest, as the API server validates it."""
 CLAIM = Scope(*_modules("sources"), read=_as_job, denies=True)
 """A PersistentVolumeClaim that is to be created."""

@@ -21,7 +21,7 @@ _LONGEST_PORT_NAME = 15
 PORT_NAME = re.compile(r"(?!-)(?!.*--)(?=.*[a-z])[-a-z0-9]{1,15}(?<!-)")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
-_PROTOCOLS = ("TCP", "UDP", "SCTP")
+PROTOCOLS = ("TCP", "UDP", "SCTP")
 _PROPAGATION = ("None", "HostToContainer", "Bidirectional")
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 
@@ -116,7 +116,7 @@ def bad_port(job: Job) -> Iterator[Finding]:
                 yield Finding(f"{name!r} {problem}", f"{path}.name", name)
             names.add(name)
             protocol = text(port.get("protocol")) or "TCP"
-            if protocol not in _PROTOCOLS:
+            if protocol not in PROTOCOLS:
                 yield Finding(f"there is no protocol {protocol!r}", f"{path}.protocol", protocol)
 
 

@@ -55,7 +55,7 @@ def unusable_service_name(job: Job, context: Context) -> Iterator[Finding]:
     problem = "has a dot" if "." in job.name else "begins with a digit" if job.name[:1].isdecimal() else ""
     if not problem or "svc" not in with_needed_plugins(job.plugins, job.version):
         return
-    if "." in job.name or not _takes_digits(context.kubernetes_version):
+    if "." in job.name or not takes_digits(context.kubernetes_version):
         yield Finding(
             f"the job name {job.name!r} {problem}, so the svc plugin cannot name a Service after it",
             job.name_path,
@@ -64,7 +64,7 @@ def unusable_service_name(job: Job, context: Context) -> Iterator[Finding]:
         )
 
 
-def _takes_digits(release: str) -> bool:
+def takes_digits(release: str) -> bool:
     """Return whether a stated release lets a Service's name begin with a digit (RelaxedServiceNameValidation)."""
     lines = schema.KUBERNETES
     return bool(release) and lines.index(schema.kubernetes_release(release)) >= lines.index("1.36")
