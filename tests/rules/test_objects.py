@@ -11,7 +11,7 @@ from ftgen import schema
 from ftgen.text import yamlio
 from ftgen.validation import RULES, Context, validate
 from ftgen.validation.manifest import NEWEST
-from ftgen.validation.rules import OBJECT, QUEUE, SCOPES_OF_KIND, WORKLOAD
+from ftgen.validation.rules import OBJECT, QUEUE, RECONCILER, SCOPES_OF_KIND, WORKLOAD
 
 from .conftest import DATA, STEP
 
@@ -52,7 +52,7 @@ def cases(verdict):
 
 def found_in(manifest, context=Context()):  # noqa: B008 - frozen
     scopes = SCOPES_OF_KIND.get((manifest["apiVersion"], manifest["kind"]), ())
-    judging = (OBJECT, *(scope for scope in scopes if scope in (WORKLOAD, QUEUE)))
+    judging = (OBJECT, *(scope for scope in scopes if scope in (WORKLOAD, QUEUE, RECONCILER)))
     return [
         (RULES[d.code].name, str(d.severity), d.subject)
         for scope in judging
@@ -79,7 +79,7 @@ def test_the_objects_that_are_edited_are_sound(kind):
 
 
 def test_every_rule_of_their_own_has_cases():
-    own = {rule.name for rule in QUEUE.rules}
+    own = {rule.name for rule in (*QUEUE.rules, *RECONCILER.rules)}
     own |= {rule.name for rule in WORKLOAD.rules if rule.scopes == (WORKLOAD,)}
     assert own <= {group["rule"] for group in GROUPS}
 

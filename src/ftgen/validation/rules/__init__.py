@@ -78,6 +78,8 @@ PODS_LINT = (LINT, WORKLOAD_LINT)
 """Whatever describes pods, against the facts of its cluster."""
 SYNC = Scope(*_modules("reconcile"))
 """Any manifest that a reconciler may apply."""
+RECONCILER = Scope(*_modules("reconcile"))
+"""An Application or ApplicationSet of Argo CD, or a Kustomization of Flux: how it applies jobs."""
 SECRETS = Scope(*_modules("secrets"))
 """Any manifest: everyone can read what is committed."""
 SITE = Scope(*_modules("site"))
@@ -91,6 +93,9 @@ SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
     ("apps/v1", "Deployment"): (WORKLOAD, WORKLOAD_LINT),
     ("batch/v1", "Job"): (WORKLOAD, WORKLOAD_LINT),
     ("serving.kserve.io/v1beta1", "InferenceService"): (INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),
+    ("argoproj.io/v1alpha1", "Application"): (RECONCILER,),
+    ("argoproj.io/v1alpha1", "ApplicationSet"): (RECONCILER,),
+    ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"): (RECONCILER,),
 }
 """Scopes that judge an object of an API version and kind, beside those of any object; a job's need its stored form."""
 
@@ -98,7 +103,7 @@ _BEFORE_LOWERING = (ENVIRONMENT, NEEDS, SERVED, SPEC, TRAINING, EXPORT, ROLLOUT,
 _JOBS = (ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY)
 _MANIFESTS = (
     *(OBJECT, CLAIM, *_JOBS, CLAIM_LINT, CRON_JOB, QUEUE, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),
-    *(SYNC, SECRETS, SITE),
+    *(SYNC, RECONCILER, SECRETS, SITE),
 )
 
 

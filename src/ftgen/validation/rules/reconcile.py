@@ -1,4 +1,4 @@
-"""Rules over labels and annotations that make a reconciler restart, delete or take over an object.
+"""Rules over what makes a reconciler restart, delete or take over an object: labels, annotations, its own options.
 
 ftgen writes none of these itself; overlays, and the labels and annotations of `cluster`, may.
 """
@@ -11,9 +11,9 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.lower.objects import SERVICE_LABEL
 from ftgen.spec import Spec
-from ftgen.text.shapes import mapping
+from ftgen.text.shapes import mapping, text
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.rules import ROLLOUT, SYNC
+from ftgen.validation.rules import RECONCILER, ROLLOUT, SYNC
 from ftgen.validation.rules.defaults import mutate
 
 _PRUNE_GUARDS = {
@@ -54,16 +54,25 @@ def _phase(manifest: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(f"{key} would repeat or hold up the training", _path("annotations", key), help="remove it")
 
 
-@rule("FT451", "replaced-by-force", on=SYNC)
+@rule("FT451", "replaced-by-force", on=(SYNC, RECONCILER))
 def _replaced(manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """An object that its reconciler deletes and creates again.
+    """An object that its reconciler deletes and creates again, or an Application that says so of all its objects.
 
     `Replace=true` and `Force=true` of Argo CD, and Flux's `force`, act whenever the object is applied: a
     commit that has nothing to do with it kills a training and starts it from the beginning.
 
-    Refused: `argocd.argoproj.io/sync-options: Replace=true,Force=true`.
+    Of the `syncOptions` of an Application, or of an ApplicationSet's template, Argo CD reads `Replace=true`
+    alone (controller/sync.go, applyObject in gitops-engine/pkg/sync): each sync puts every object anew, and a forced
+    one deletes it first. A Kustomization of Flux with `force: true` deletes what it cannot change. Both are warnings,
+    as what they apply may be no training.
+
+    Refused: `argocd.argoproj.io/sync-options: Replace=true,Force=true`; `syncOptions: [Replace=true]`.
     Write: `Prune=false,Delete=false`; a changed run is a new run.
     """
+    kind = text(manifest.get("kind"))
+    if kind in _RECONCILERS:
+        yield from _replacing(kind, manifest)
+        return
     annotations = _metadata(manifest, "annotations")
     options = {option.strip().lower() for option in str(annotations.get(_SYNC_OPTIONS, "")).split(",")}
     if options & {"replace=true", "force=true"}:
@@ -72,6 +81,25 @@ def _replaced(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     for section in ("annotations", "labels"):
         if str(_metadata(manifest, section).get(_FLUX_FORCE, "")).lower() == "enabled":
             yield Finding("Flux would restart the training by force", _path(section, _FLUX_FORCE), help="remove it")
+
+
+def _replacing(kind: str, manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    spec, path = mapping(manifest.get("spec")), _RECONCILERS[kind]
+    if kind == "ApplicationSet":
+        spec = mapping(mapping(spec.get("template")).get("spec"))
+    if kind == "Kustomization" and spec.get("force") is True:
+        headline = "Flux would delete what it cannot change, a training, too"
+        yield Finding(headline, f"{path}.force", "true", f"remove {path}.force", Severity.WARNING)
+    options = mapping(spec.get("syncPolicy")).get("syncOptions")
+    for i, option in enumerate(options if isinstance(options, list) else ()):
+        if option == "Replace=true":
+            headline = f"the {kind} would put every object anew, a training, too"
+            where = f"{path}.syncPolicy.syncOptions[{i}]"
+            yield Finding(headline, where, option, "remove Replace=true", Severity.WARNING)
+
+
+_RECONCILERS = {"Application": "spec", "ApplicationSet": "spec.template.spec", "Kustomization": "spec"}
+"""Paths of what a kind says of the objects that it applies."""
 
 
 @rule("FT452", "claimed-for-another-application", on=SYNC)
