@@ -24,6 +24,7 @@ from ftgen.validation.rules.lint.devices import (
     accelerators,
     card_count,
     device_plugin,
+    is_network_adapter,
     shares_cards,
     vendor_of,
     vendors_of,
@@ -466,7 +467,7 @@ def over_sockets(job: Job) -> Iterator[Finding]:
 
     NCCL falls back to TCP on an interface that it chooses.
 
-    Refused: two replicas without an `rdma/…` resource.
+    Refused: two replicas without an `rdma/…` resource or another of a network adapter, such as `nvidia.com/hostdev`.
     Write: `NCCL_SOCKET_IFNAME`, or the cluster's RDMA resource.
     """
     for task in job.tasks if pod_count(job) > 1 else ():
@@ -475,7 +476,7 @@ def over_sockets(job: Job) -> Iterator[Finding]:
         main = task.pod.main_containers[0]
         limits = mapping(mapping(main.body.get("resources")).get("limits"))
         chosen = {"NCCL_IB_DISABLE", "NCCL_SOCKET_IFNAME"} & literal_variables(main).keys()
-        if not chosen and not any(name.startswith("rdma/") for name in limits):
+        if not chosen and not any(map(is_network_adapter, limits)):
             headline = "no RDMA device is asked for: NCCL uses sockets on an interface of its choice"
             yield Finding(headline, f"{main.path}.env", "", "set NCCL_SOCKET_IFNAME")
 

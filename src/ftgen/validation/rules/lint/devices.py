@@ -32,6 +32,13 @@ _VENDORS = {
     "vastaitech.com": "Vastai",
     "aws.amazon.com": "Neuron",
 }
+# Cards, and shares of them, among the names of vendors who also make network adapters: NVIDIA's Network Operator serves
+# nvidia.com/hostdev, nvidia.com/mlnxnics and whatever else its resource lists say, AMD's amd.com/nic and amd.com/vnic.
+_CARDS_OF = {
+    "nvidia.com": re.compile(r"v?gpu.*|mig-.+"),
+    "amd.com": re.compile(r"(?!v?nic\b).+"),
+}
+_FABRICS = ("rdma/", "openshift.io/", "mellanox.com/", "vpc.amazonaws.com/efa")
 # Device plugins by the names they serve; names of two plugins exclude each other on one node.
 _PLUGINS = (
     (re.compile(r"nvidia\.com/gpu(alloc|cores|mem|mem-percentage)"), "HAMi"),
@@ -47,7 +54,15 @@ PARTS = SHARES[1:]
 @lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
     """Return the vendor of an accelerator resource; empty for other resources."""
-    return _VENDORS.get(name.partition("/")[0], "") if is_extended(name) else ""
+    domain, _, device = name.partition("/")
+    cards = _CARDS_OF.get(domain)
+    return _VENDORS.get(domain, "") if is_extended(name) and (cards is None or cards.fullmatch(device)) else ""
+
+
+@lru_cache(maxsize=1024)
+def is_network_adapter(name: str) -> bool:
+    """Return whether a resource is a network adapter by which collectives bypass the network's sockets."""
+    return name.startswith(_FABRICS) or (name.partition("/")[0] in _CARDS_OF and not vendor_of(name))
 
 
 @lru_cache(maxsize=1024)
@@ -89,6 +104,12 @@ def card_count(pod: Pod) -> int:
 def vendors_of(pod: Pod) -> frozenset[str]:
     """Return the vendors whose accelerators a pod's main containers ask for."""
     return frozenset({vendor_of(name) for c in pod.main_containers for name in accelerators(c)})
+
+
+def seen_cards(container: Container) -> int:
+    """Return the number of cards that a process of a container sees: of MIG slices, CUDA shows it one."""
+    counts = {name: whole_number(value) for name, (_, value) in accelerators(container).items() if counts_cards(name)}
+    return sum(min(count, 1) if name.startswith("nvidia.com/mig-") else count for name, count in counts.items())
 
 
 def shares_cards(pod: Pod) -> bool:
