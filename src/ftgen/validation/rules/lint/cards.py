@@ -33,6 +33,7 @@ from ftgen.validation.rules.lint.devices import (
 
 _LARGEST = 2**31 - 1
 _BARE = re.compile(r"[1-9][0-9]*")
+_UNSAID = "0"  # HAMi and deviceshare take no memory for all of a card's, and no cores for no bound
 _SMALLEST_SHARE = 1024
 _NPU_MEMORY = re.compile(r"huawei\.com/Ascend[0-9A-Z-]+-memory")
 _HAMI = "hami-scheduler"
@@ -173,7 +174,8 @@ def bad_share(job: Job) -> Iterator[Finding]:
     """A share of a card is out of range, has a unit, or is given twice.
 
     gpucores is percent of one card. gpumem and Ascend's memory are whole MiB: HAMi reads a suffix as bytes,
-    overflows 32 bits and drops the value. A percentage of the memory is ignored beside gpumem.
+    overflows 32 bits and drops the value. A percentage of the memory is ignored beside gpumem. For NVIDIA's cards 0
+    sets no bound, in HAMi (GenerateResourceRequests) and in Volcano's deviceshare (resourcereqs) alike.
 
     Refused: `nvidia.com/gpumem: 8Gi`, `nvidia.com/gpucores: "150"`.
     Write: `nvidia.com/gpumem: "8192"`, `nvidia.com/gpucores: "50"`.
@@ -184,16 +186,23 @@ def bad_share(job: Job) -> Iterator[Finding]:
             problem, help_ = _share_problem(name, str(value))
             if problem:
                 yield Finding(f"{name} {problem}", _path(container, name), value, help_)
-        if "nvidia.com/gpumem" in names and "nvidia.com/gpumem-percentage" in names:
+        if _says_memory(container) and "nvidia.com/gpumem-percentage" in names:
             path = _path(container, "nvidia.com/gpumem-percentage")
             yield Finding("gpumem-percentage is ignored where gpumem is given", path, "", f"remove {path}")
 
 
+def _says_memory(container: Container) -> bool:
+    return _amount(container, "nvidia.com/gpumem") not in {None, _UNSAID}
+
+
 def _share_problem(name: str, value: str) -> tuple[str, str]:
+    of_nvidia = name in {"nvidia.com/gpumem", "volcano.sh/vgpu-memory"}
     if name in {"nvidia.com/gpucores", "volcano.sh/vgpu-cores"}:
-        fits = bool(_BARE.fullmatch(value)) and int(value) <= 100  # noqa: PLR2004 - percent
-        return ("", "") if fits else (f"is percent of one card; {value} is outside 1 to 100", "write 1 to 100")
-    if name in {"nvidia.com/gpumem", "volcano.sh/vgpu-memory"} or _NPU_MEMORY.fullmatch(name):
+        fits = value == _UNSAID or (bool(_BARE.fullmatch(value)) and int(value) <= 100)  # noqa: PLR2004 - percent
+        return ("", "") if fits else (f"is percent of one card; {value} is outside 0 to 100", "write 1 to 100")
+    if of_nvidia or _NPU_MEMORY.fullmatch(name):
+        if of_nvidia and value == _UNSAID:
+            return "", ""
         if _BARE.fullmatch(value) and int(value) <= _LARGEST:
             return "", ""
         return f"is a bare number of MiB, not {value}", f"write {_in_mib(value)}"
@@ -274,7 +283,7 @@ def loose_share(job: Job) -> Iterator[Finding]:
 
 def _missing_shares(container: Container, names: Collection[str]) -> Iterator[Finding]:
     path = _path(container, "nvidia.com/gpualloc")
-    if not {"nvidia.com/gpumem", "nvidia.com/gpumem-percentage"} & set(names):
+    if not _says_memory(container) and "nvidia.com/gpumem-percentage" not in names:
         yield Finding("without gpumem the pod takes all memory of each card", path, "", "add nvidia.com/gpumem")
     if "nvidia.com/gpucores" not in names:
         headline = "without gpucores the platform's default decides how much of each card computes"
