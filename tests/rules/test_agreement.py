@@ -67,6 +67,14 @@ def test_what_only_may_go_wrong_is_a_warning():
     }
 
 
+@pytest.mark.parametrize(("field", "severity"), [("hostname", "error"), ("subdomain", "warning")])
+def test_somebody_else_may_have_made_a_service_for_a_subdomain(base_job, field, severity):
+    base_job["spec"]["tasks"][0]["template"]["spec"][field] = "train-hosts"
+    (found,) = validate(AGREEMENT, base_job, Context((1, 15, 1)))
+
+    assert (found.code, str(found.severity)) == ("FT430", severity)
+
+
 @pytest.mark.parametrize(
     ("arguments", "values", "stopped_at"),
     [

@@ -393,8 +393,9 @@ def shared_hostname(job: Job) -> Iterator[Finding]:
     """A template sets its own hostname or subdomain where the svc plugin needs them.
 
     The plugin gives each pod its name as hostname and the job's as subdomain, unless the template sets them.
-    With a hostname all replicas share it and VC_<TASK>_HOSTS has one entry; another subdomain has no Service
-    and its hosts do not resolve.
+    With a hostname all replicas share it and VC_<TASK>_HOSTS has one entry. The plugin keeps another subdomain and
+    makes no Service for it, so that the hosts resolve only where somebody else has made a headless one of that name:
+    that is a warning.
 
     Refused: `hostname: train` on a task of two replicas with `plugins: {svc: []}`.
     Write: neither.
@@ -410,5 +411,6 @@ def shared_hostname(job: Job) -> Iterator[Finding]:
                 f"the svc plugin makes no Service for the subdomain {domain!r}",
                 path,
                 domain,
-                f"remove {path}",
+                f"remove {path}, or make a headless Service {domain} that selects the pods",
+                Severity.WARNING,
             )
