@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.emulation.devices import counts_cards
+from ftgen.text.paths import child
 from ftgen.text.shapes import optional_integer, text
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules import LINT
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
 from ftgen.validation.rules.lint.devices import accelerators, vendors_of, whole_number
-from ftgen.validation.rules.lint.shell import TRAINING_COMMAND, find_all, has_match, shell_text
+from ftgen.validation.rules.lint.shell import TRAINING_COMMAND, find_all, has_match, shell_text, shell_texts
 from ftgen.validation.rules.policies import events, policy_lists
 
 _PROCESSES = re.compile(
@@ -52,9 +54,11 @@ def unlike_cards(job: Job) -> Iterator[Finding]:
     """A pod starts more processes than it has cards, or one process for several, or waits for more nodes than pods.
 
     A process that finds no card of its own number ends at once. The other way round cards lie idle: the pytorch plugin
-    sets RANK and WORLD_SIZE for pods, not for cards, and starts nothing.
+    sets RANK and WORLD_SIZE for pods, not for cards, and starts nothing; ftgen's train.sh starts one process where
+    NPROC_PER_NODE is not set. Of what a script starts in some cases only, the number that fits best counts.
 
-    Refused: `torchrun --nproc_per_node=8` with 4 cards; `python train.py` with the pytorch plugin and 8 cards.
+    Refused: `torchrun --nproc_per_node=8` with 4 cards; `python train.py` with the pytorch plugin and 8 cards; 4 cards
+    by an overlay with `hardware.devices=1`.
     Write: as many processes as cards: `torchrun --nnodes=$WORLD_SIZE --node_rank=$RANK --nproc_per_node=8`.
     """
     for container in (c for pod in job.pods for c in pod.main_containers):
@@ -62,7 +66,7 @@ def unlike_cards(job: Job) -> Iterator[Finding]:
         cards = _card_count(container)
         if not cards:
             continue
-        processes, path, value = _processes(container)
+        processes, path, value = _processes(container, cards)
         if processes > cards:
             headline = f"{processes} processes for {cards} cards: the processes without a card end at once"
             yield Finding(
@@ -75,15 +79,20 @@ def unlike_cards(job: Job) -> Iterator[Finding]:
             headline = f"one process for {cards} cards: the pytorch plugin counts pods and starts nothing"
             help_ = f"start torchrun --nnodes=$WORLD_SIZE --node_rank=$RANK --nproc_per_node={cards}"
             yield Finding(headline, shell_text(container).path, cards, help_)
+        elif not processes and cards > 1 and _is_one_by_default(container):
+            headline = f"one process for {cards} cards: train.sh starts one where NPROC_PER_NODE is not set"
+            yield Finding(headline, _path_of_cards(container), cards, f"set NPROC_PER_NODE to {cards}: hardware.devices")
 
 
 def _too_many_nodes(job: Job, container: Container) -> Iterator[Finding]:
     """Find a launcher that waits for more nodes than the job has pods."""
-    script, pods = shell_text(container), pod_count(job)
-    for number in find_all(_NODES, script.code):
-        if int(number) > pods:
-            headline = f"the launcher waits for {number} nodes, and the job has {pods} pods"
-            yield Finding(headline, script.path, number, f"write {pods}, or raise replicas", Severity.ERROR)
+    pods = pod_count(job)
+    for script in shell_texts(container):
+        numbers = [int(number) for number in find_all(_NODES, script.code)]
+        for number in numbers:
+            if number > pods and (min(numbers) > pods or str(number) in find_all(_NODES, _certain(script.code))):
+                headline = f"the launcher waits for {number} nodes, and the job has {pods} pods"
+                yield Finding(headline, script.path, number, f"write {pods}, or raise replicas", Severity.ERROR)
 
 
 _NODES = re.compile(r"--nnodes[= \t]+['\"]?([0-9]{1,6})\b(?!:)")
@@ -93,15 +102,61 @@ def _card_count(container: Container) -> int:
     return sum(whole_number(value) for name, (_, value) in accelerators(container).items() if counts_cards(name))
 
 
-def _processes(container: Container) -> tuple[int, str, str]:
+def _path_of_cards(container: Container) -> str:
+    name, field = next((name, field) for name, (field, _) in accelerators(container).items() if counts_cards(name))
+    return child(f"{container.path}.resources.{field}", name)
+
+
+def _processes(container: Container, cards: int) -> tuple[int, str, str]:
     """Return the number of processes that a container sets, with its path and text; 0 where it sets none."""
-    script = shell_text(container)
-    counts = [int(number[:9]) for groups in _process_counts(script.code) for number in groups if number]
-    if counts:
-        return max(counts), script.path, str(max(counts))
+    for script in shell_texts(container):
+        if counts := _numbers(script.code):
+            number = _likely(counts, _numbers(_certain(script.code)), cards) if len(counts) > 1 else counts[0]
+            return number, script.path, str(number)
     value, path = literal_variables(container).get("NPROC_PER_NODE", ("", ""))
     number = int(value[:9]) if value.isascii() and value.isdigit() else 0
     return number, f"{path}.value", value
+
+
+def _numbers(code: str) -> list[int]:
+    return [int(number[:9]) for groups in _process_counts(code) for number in groups if number]
+
+
+def _likely(counts: list[int], certain: list[int], cards: int) -> int:
+    """Return the number of processes that a script starts, of several: what it starts in any case, else what fits."""
+    if max(certain, default=0) > cards or len(certain) == len(counts):
+        return max(certain)
+    return max((count for count in counts if count <= cards), default=min(counts))
+
+
+# Words that open and close what a script does in some cases only, and such commands without them.
+_BRANCH = re.compile(r"(?<![\w$./-])(if|case|fi|esac)(?![\w-])")
+_IN_SOME_CASES = re.compile(r"\|\|[^\n;]*|\][ \t]*&&[^\n;|]*")
+
+
+@lru_cache(maxsize=64)
+def _certain(code: str) -> str:
+    """Return a script without what it does in some cases only."""
+    kept, depth, end = [], 0, 0
+    for word in _BRANCH.finditer(code):
+        kept.append("" if depth else code[end : word.start()])
+        depth = max(depth + (1 if word[1] in {"if", "case"} else -1), 0)
+        end = word.end()
+    kept.append("" if depth else code[end:])
+    return _IN_SOME_CASES.sub("", "".join(kept))
+
+
+def _is_one_by_default(container: Container) -> bool:
+    """Return whether a container runs ftgen's train.sh without saying a number of processes, as far as it shows."""
+    variables = literal_variables(container)
+    if "NPROC_PER_NODE" in variables or container.body.get("envFrom"):
+        return False
+    script, *given = shell_texts(container)
+    asks = "TRAIN_CONFIG" in variables or any("NPROC_PER_NODE" in command.code for command in given)
+    return asks and (_ONE_PROCESS in script.code or script.raw.endswith("/opt/ftgen/train.sh"))
+
+
+_ONE_PROCESS = "NPROC_PER_NODE=${NPROC_PER_NODE:-1}"
 
 
 def _is_single(container: Container) -> bool:

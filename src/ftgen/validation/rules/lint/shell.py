@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import dropwhile
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ftgen.emulation import kubelet
 from ftgen.text import kube
@@ -21,6 +22,7 @@ TRAINING_COMMAND = re.compile(
     r"|\bpython[0-9.]*[^\n;|&]{1,200}?(?:train|finetune|fine_tune|sft|pretrain)[\w-]*(?:\.py)?\b"
 )
 """Commands that start a training, and end with it."""
+_RUNS_ARGUMENTS = re.compile(r"\$\{?[@*]")
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 
 
@@ -46,23 +48,38 @@ class Script(Struct, frozen=True):
 
 @lru_cache(maxsize=64)
 def shell_text(container: Container) -> Script:
-    """Return the text that a container runs: a shell's `-c` script, else its mounted file, else the command line."""
-    command, args = (tuple(strings(container.body.get(key))) for key in ("command", "args"))
-    return _script(container.path, command, args, tuple(container.files.items()))
+    """Return the text that a container runs: a shell's `-c` script, else its mounted file, else the command line.
+
+    A script that runs its arguments is followed by them, in its code.
+    """
+    first, *others = shell_texts(container)
+    return structs.replace(first, code="\n".join((first.code, *(other.code for other in others)))) if others else first
 
 
 @lru_cache(maxsize=64)
-def _script(
+def shell_texts(container: Container) -> tuple[Script, ...]:
+    """Return the texts that a container runs apart: the script, then the command that it is given and runs.
+
+    What one of them asks or locks does not hold for the other.
+    """
+    command, args = (tuple(strings(container.body.get(key))) for key in ("command", "args"))
+    return _scripts(container.path, command, args, tuple(container.files.items()))
+
+
+@lru_cache(maxsize=64)
+def _scripts(
     container: str, command: tuple[str, ...], args: tuple[str, ...], files: tuple[tuple[str, str], ...]
-) -> Script:
-    """Return the text that a container at a path runs; the jobs of a sweep share it."""
+) -> tuple[Script, ...]:
+    """Return the texts that a container at a path runs; the jobs of a sweep share them."""
     lists, mounted_files = (("command", command), ("args", args)), dict(files)
     words = [(f"{container}.{key}[{i}]", word) for key, listed in lists for i, word in enumerate(listed)]
     for index, (_, word) in enumerate(words[:-1]):
         if _is_shell(words[0][1]) and re.fullmatch(r"-[a-z]*c[a-z]*", word):
             path, script = words[index + 1]
             tracing = word if "x" in word else _tracing(_as_run(script))
-            return Script(path, _as_run(script), script, tracing, known=True)
+            inline = Script(path, _as_run(script), script, tracing, known=True)
+            # The word after the script is its name.
+            return inline, *_given(inline, words[index + 3 :], mounted_files)
     script_at = next((index for index, (_, word) in enumerate(words[1:], 1) if not word.startswith("-")), 0)
     if script_at and _is_shell(words[0][1]):
         path, file = words[script_at]
@@ -71,9 +88,21 @@ def _script(
             mounted = "\n".join(mounted_files[word] for _, word in words[script_at:] if word in mounted_files)
             flags = [word for _, word in words[1:script_at] if "x" in word]
             code = _without_comments(mounted)
-            return Script(path, code, mounted, flags[0] if flags else _tracing(code), known=True, expanded=False)
+            tracing = flags[0] if flags else _tracing(code)
+            script = Script(path, code, mounted, tracing, known=True, expanded=False)
+            return script, *_given(script, words[script_at + 1 :], mounted_files)
     line = " ".join(word for _, word in words)
-    return Script(f"{container}.command", line, line, "", known=bool(words))
+    return (Script(f"{container}.command", line, line, "", known=bool(words)),)
+
+
+def _given(script: Script, words: list[tuple[str, str]], mounted_files: Mapping[str, str]) -> Iterator[Script]:
+    """Yield the command that a script gets as its arguments, if it runs them; scripts among them are part of its text."""
+    given = list(
+        dropwhile(lambda each: each[1] in mounted_files or _is_shell(each[1]) or each[1].startswith("-"), words)
+    )
+    if given and has_match(_RUNS_ARGUMENTS, script.code):
+        line = " ".join(word for _, word in given)
+        yield Script(given[0][0].rpartition("[")[0], _as_run(line), line, "", known=True, expanded=False)
 
 
 def _is_shell(program: str) -> bool:
@@ -117,7 +146,7 @@ def find_all(pattern: re.Pattern[str], code: str) -> tuple[Any, ...]:
 def settings_texts(container: Container) -> tuple[str, ...]:
     """Return the texts that may hold settings of the trainer: the script, and variables of several lines."""
     values = [text(variable.get("value")) for _, variable in container.env]
-    return (shell_text(container).code, *(value for value in values if "\n" in value))
+    return (*(script.code for script in shell_texts(container)), *(value for value in values if "\n" in value))
 
 
 @lru_cache(maxsize=64)
