@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Severity
@@ -17,11 +18,13 @@ from ftgen.validation.rules.lint.cards import pod_count
 from ftgen.validation.rules.lint.devices import card_count, vendors_of
 from ftgen.validation.rules.lint.shell import (
     TRAINING_COMMAND,
+    Script,
     find_all,
     find_all_in_texts,
     has_match,
     has_match_in_any,
     shell_text,
+    shell_texts,
 )
 
 _FRAMEWORKS = frozenset(("pytorch", "tensorflow", "mpi", "ray"))
@@ -89,7 +92,7 @@ def _reads(pattern: re.Pattern[str], container: Container) -> bool:
     """Return whether a container reads variables or files of a plugin, and does not set them itself."""
     values = [text(variable.get("value")) for _, variable in container.env]
     set_here = {text(variable.get("name")) for _, variable in container.env}
-    names = find_all_in_texts(pattern, (shell_text(container).raw, *values))
+    names = find_all_in_texts(pattern, (*(script.raw for script in shell_texts(container)), *values))
     return any(name not in set_here for name in names)
 
 
@@ -108,7 +111,8 @@ def hosts_of_another_task(job: Job) -> Iterator[Finding]:
     The svc plugin publishes VC_<TASK>_HOSTS and VC_<TASK>_NUM with the task's name in capitals; any other variable
     is empty, and a script that takes empty for "one node" trains alone in every pod.  The same names stand in
     /etc/volcano/<task>.host, and each is <job>-<task>-<index>.<job>.  VC_TASK_INDEX is the only other variable with
-    VC_ that Volcano sets; in a command, `$(NAME)` of a variable that is not set stays as it is.
+    VC_ that Volcano sets; in a command, `$(NAME)` of a variable that is not set stays as it is. A script may name
+    what takes the place of a variable, or ask whether there is one and read that of a task that the job has.
 
     Refused: `${VC_WORKER_HOSTS}` in a job whose task is `train`, `$(VC_WORKER_0_SVC)`.
     Write: `${VC_TRAIN_HOSTS}`.
@@ -116,35 +120,70 @@ def hosts_of_another_task(job: Job) -> Iterator[Finding]:
     known = {controller.variable_stem(task.name) for task in job.tasks}
     for task in job.tasks:
         for container in task.pod.containers:
-            code = shell_text(container).code
-            for owner, suffix in find_all(_PUBLISHED, code):
-                if owner not in known and f"VC_{owner}_{suffix}=" not in code:
-                    headline = f"the script reads VC_{owner}_{suffix}; Volcano publishes {_variables(known, suffix)}"
-                    severity = Severity.ERROR if pod_count(job) > 1 else None
-                    path = shell_text(container).path
-                    yield Finding(headline, path, f"VC_{owner}_{suffix}", f"read {_variables(known, suffix)}", severity)
-            yield from _never_set(job, container, known)
-            yield from _absent_hosts(job, container)
+            for script in shell_texts(container):
+                yield from _of_another_task(job, script, known)
+                yield from _never_set(job, container, script, known)
+                yield from _absent_hosts(job, script)
 
 
-def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Finding]:
+def _of_another_task(job: Job, script: Script, known: set[str]) -> Iterator[Finding]:
+    """Find variables of tasks that the job does not have."""
+    published = find_all(_PUBLISHED, script.code)
+    for owner, suffix in published:
+        name = f"VC_{owner}_{suffix}"
+        has_another = any(other in known for other, _ in published)
+        if owner not in known and not _is_provided_for(name, script.code, has_another=has_another):
+            headline = f"the script reads {name}; Volcano publishes {_variables(known, suffix)}"
+            severity = Severity.ERROR if pod_count(job) > 1 else None
+            yield Finding(headline, script.path, name, f"read {_variables(known, suffix)}", severity)
+
+
+def _never_set(job: Job, container: Container, script: Script, known: set[str]) -> Iterator[Finding]:
     """Find variables named like Volcano's that neither Volcano nor the container sets."""
-    script = shell_text(container)
+    has_another = any(owner in known for owner, _ in find_all(_PUBLISHED, script.code))
     for name in find_all(_READ, script.raw):
-        is_set = name in controller.INDEX_VARIABLES or _PUBLISHED.fullmatch(name) or f"{name}=" in script.code
+        is_set = name in controller.INDEX_VARIABLES or _PUBLISHED.fullmatch(name)
+        is_set = is_set or _is_provided_for(name, script.code, has_another=has_another)
         if not is_set and not container.body.get("envFrom") and not _sets(container, name):
             headline = f"nothing sets {name}; Volcano publishes {_variables(known, 'HOSTS')}"
             severity = Severity.ERROR if pod_count(job) > 1 else None
             yield Finding(headline, script.path, name, f"read {_variables(known, 'HOSTS')}", severity)
 
 
+@lru_cache(maxsize=256)
+def _is_provided_for(name: str, code: str, *, has_another: bool) -> bool:
+    """Return whether a script sets a variable, or says what holds where there is none.
+
+    A default that is empty, and a test, say it only where the script reads a variable that there is (`has_another`).
+    """
+    if re.search(_SETS.format(name=name), code):
+        return True
+    if has_another and re.search(_ASKS.format(name=name), code):
+        return True
+    reads = len(re.findall(rf"\$\{{?{name}\b", code))
+    return 0 < reads == len(re.findall(rf"\$\{{{name}:?[-+](?!\}})", code))
+
+
+# What gives a variable of the shell a value: an assignment, a loop, and the builtins that take its name.
+_SETS = (
+    r"\b{name}\+?=(?!=)|\b{name}:=|\b(?:for|select)[ \t]+{name}\b"
+    r"|(?<![\w-])(?:read|mapfile|readarray|getopts|local|declare|typeset)\b[^\n;|&]{{0,200}}?[ \t]{name}\b"
+    r"|\bprintf[ \t]+-v[ \t]+{name}\b"
+)
+# What asks whether there is one: an empty default, a test, and the ways of Python.
+_ASKS = (
+    r"\$\{{{name}:?[-+]"
+    r"|(?:\[|\btest\b)[^\n]{{0,200}}?[ \t]-[nzv][ \t]+[\"']?(?:\$\{{?)?{name}\b"
+    r"|(?:\bget|\bgetenv)\([ \t]*\\?[\"']{name}\b"
+)
+
+
 def _sets(container: Container, name: str) -> bool:
     return any(text(variable.get("name")) == name for _, variable in container.env)
 
 
-def _absent_hosts(job: Job, container: Container) -> Iterator[Finding]:
+def _absent_hosts(job: Job, script: Script) -> Iterator[Finding]:
     """Find host files that the svc plugin does not write, and host names of pods that the job does not have."""
-    script = shell_text(container)
     replicas = {task.name: task.replicas for task in job.tasks}
     for name in find_all(_HOSTS_FILE, script.code) if _has_svc(job) else ():
         if name not in replicas:
@@ -338,11 +377,29 @@ def job_volume_in_init(job: Job) -> Iterator[Finding]:
     for container in (c for pod in job.pods for c in pod.init_containers):
         mounted = {text(mount.get("mountPath")).rstrip("/") for _, mount in container.mounts}
         script = shell_text(container)
-        values = "\n".join(text(variable.get("value")) for _, variable in container.env)
+        used = "\n".join((script.code, *(text(variable.get("value")) for _, variable in container.env)))
         for path in (p for p in paths if p and p not in mounted):
-            if re.search(rf"{re.escape(path)}(?![\w.-])", f"{script.code}\n{values}"):
+            if _names_path(path, mounted, used):
                 headline = f"{path} is a job volume, which never reaches the init container {container.name!r}"
                 yield Finding(headline, script.path, path, "mount a volume of the pod template there")
+
+
+def _names_path(path: str, mounted: set[str], used: str) -> bool:
+    """Return whether a text names a path, or one below it that has no mount of its own."""
+    below = [mount for mount in mounted if mount.startswith(f"{path}/")]
+    named = (each for each in _absolute_paths(used) if re.match(rf"{re.escape(path)}(?![\w.-])", each))
+    return any(not any(re.match(rf"{re.escape(mount)}(?![\w.-])", each) for mount in below) for each in named)
+
+
+def _absolute_paths(used: str) -> Iterator[str]:
+    """Yield the paths that stand in a text by themselves: not after a host, a scheme or a variable."""
+    for word in find_all(_WORDS, used):
+        path = _BEFORE_PATH.sub("", word)
+        yield from (each for each in path.split(":") if path.startswith("/") and each.startswith("/"))
+
+
+_WORDS = re.compile(r"[^\s\"'=,;|&(<>`\[]+")
+_BEFORE_PATH = re.compile(r"^(?:file://|-\w|@)(?=/)")
 
 
 @rule(
