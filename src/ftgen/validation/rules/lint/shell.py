@@ -16,10 +16,16 @@ from ftgen.text.shapes import strings, text
 from ftgen.validation.manifest import Container
 
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
+_TRAINS = r"(?:train|finetune|fine_tune|sft|pretrain)"
+# Of the arguments only what says that the program is to train: models and data are called after trainings, too.
 TRAINING_COMMAND = re.compile(
-    r"\b(?:torchrun|torch\.distributed\.(?:run|launch)|accelerate[ \t]+launch|deepspeed|llamafactory-cli[ \t]+train"
+    r"(?:\b(?:torchrun|torch\.distributed\.(?:run|launch)|accelerate[ \t]+launch|deepspeed|llamafactory-cli[ \t]+train"
     r"|swift[ \t]+sft|horovodrun|mpirun|mpiexec|colossalai[ \t]+run)\b"
-    r"|\bpython[0-9.]*[^\n;|&]{1,200}?(?:train|finetune|fine_tune|sft|pretrain)[\w-]*(?:\.py)?\b"
+    r"|\bpython[0-9.]*(?:[ \t]+-(?:[WX][ \t]+\S+|[a-ln-zA-Z]\S*))*(?:[ \t]+-m)?[ \t]+"
+    rf"(?:[\w./${{}}\"'-]{{0,200}}?{_TRAINS}[\w-]*(?:\.py)?\b"
+    rf"|[^\s;|&]+[ \t]+(?:[^\n;|&]{{0,200}}?--(?:do_|do-|mode[= \t]|stage[= \t]|task[= \t]|action[= \t]))?{_TRAINS}\b(?![\w/.-]))"
+    # A launcher may start a server as well.
+    r")(?![^\n;|&]{0,300}(?:server?\.py\b|[ \t]-m[ \t]+\S{0,100}serve|(?<![\w/-])(?:vllm|sglang|uvicorn|gunicorn)\b))"
 )
 """Commands that start a training, and end with it."""
 _RUNS_ARGUMENTS = re.compile(r"\$\{?[@*]")
