@@ -81,7 +81,7 @@ def unlike_cards(job: Job) -> Iterator[Finding]:
             yield Finding(headline, shell_text(container).path, cards, help_)
         elif not processes and cards > 1 and _is_one_by_default(container):
             headline = f"one process for {cards} cards: train.sh starts one where NPROC_PER_NODE is not set"
-            yield Finding(headline, _path_of_cards(container), cards, f"set NPROC_PER_NODE to {cards}: hardware.devices")
+            yield Finding(headline, _path_of_cards(container), cards, f"write hardware.devices={cards}, which sets it")
 
 
 def _too_many_nodes(job: Job, container: Container) -> Iterator[Finding]:

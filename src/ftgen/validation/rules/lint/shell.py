@@ -23,7 +23,7 @@ TRAINING_COMMAND = re.compile(
     r"|swift[ \t]+sft|horovodrun|mpirun|mpiexec|colossalai[ \t]+run)\b"
     r"|\bpython[0-9.]*(?:[ \t]+-(?:[WX][ \t]+\S+|[a-ln-zA-Z]\S*))*(?:[ \t]+-m)?[ \t]+"
     rf"(?:[\w./${{}}\"'-]{{0,200}}?{_TRAINS}[\w-]*(?:\.py)?\b"
-    rf"|[^\s;|&]+[ \t]+(?:[^\n;|&]{{0,200}}?--(?:do_|do-|mode[= \t]|stage[= \t]|task[= \t]|action[= \t]))?{_TRAINS}\b(?![\w/.-]))"
+    rf"|[^\s;|&]+[ \t]+(?:[^\n;|&]{{0,200}}?--(?:do[_-]|(?:mode|stage|task|action)[= \t]))?{_TRAINS}\b(?![\w/.-]))"
     # A launcher may start a server as well.
     r")(?![^\n;|&]{0,300}(?:server?\.py\b|[ \t]-m[ \t]+\S{0,100}serve|(?<![\w/-])(?:vllm|sglang|uvicorn|gunicorn)\b))"
 )
@@ -79,30 +79,41 @@ def _scripts(
     """Return the texts that a container at a path runs; the jobs of a sweep share them."""
     lists, mounted_files = (("command", command), ("args", args)), dict(files)
     words = [(f"{container}.{key}[{i}]", word) for key, listed in lists for i, word in enumerate(listed)]
-    for index, (_, word) in enumerate(words[:-1]):
-        if _is_shell(words[0][1]) and re.fullmatch(r"-[a-z]*c[a-z]*", word):
-            path, script = words[index + 1]
-            tracing = word if "x" in word else _tracing(_as_run(script))
-            inline = Script(path, _as_run(script), script, tracing, known=True)
-            # The word after the script is its name.
-            return inline, *_given(inline, words[index + 3 :], mounted_files)
-    script_at = next((index for index, (_, word) in enumerate(words[1:], 1) if not word.startswith("-")), 0)
-    if script_at and _is_shell(words[0][1]):
-        path, file = words[script_at]
-        if file in mounted_files:
-            # A script that is given others runs them.
-            mounted = "\n".join(mounted_files[word] for _, word in words[script_at:] if word in mounted_files)
-            flags = [word for _, word in words[1:script_at] if "x" in word]
-            code = _without_comments(mounted)
-            tracing = flags[0] if flags else _tracing(code)
-            script = Script(path, code, mounted, tracing, known=True, expanded=False)
-            return script, *_given(script, words[script_at + 1 :], mounted_files)
+    script_at = _script_at([word for _, word in words]) if words and _is_shell(words[0][1]) else 0
+    options = [word for _, word in words[1:script_at]]
+    if script_at and (flags := [word for word in options if re.fullmatch(r"-[a-z]*c[a-z]*", word)]):
+        path, script = words[script_at]
+        tracing = flags[0] if "x" in flags[0] else _tracing(_as_run(script))
+        inline = Script(path, _as_run(script), script, tracing, known=True)
+        # The word after the script is its name.
+        return inline, *_given(inline, words[script_at + 2 :], mounted_files)
+    if script_at and words[script_at][1] in mounted_files:
+        # A script that is given others runs them.
+        mounted = "\n".join(mounted_files[word] for _, word in words[script_at:] if word in mounted_files)
+        flags = [word for word in options if "x" in word]
+        code = _without_comments(mounted)
+        tracing = flags[0] if flags else _tracing(code)
+        text_of_files = Script(words[script_at][0], code, mounted, tracing, known=True, expanded=False)
+        return text_of_files, *_given(text_of_files, words[script_at + 1 :], mounted_files)
     line = " ".join(word for _, word in words)
-    return (Script(f"{container}.command", line, line, "", known=bool(words)),)
+    return (Script(f"{container}.command", line, line, "", known=bool(words), substituting=False),)
+
+
+def _script_at(words: list[str]) -> int:
+    """Return the position of the script, or of its file, among the words of a shell: the first that is no option."""
+    takes_value = False
+    for index, word in enumerate(words[1:], 1):
+        if not takes_value and not word.startswith(("-", "+")):
+            return index
+        takes_value = not takes_value and bool(_WITH_VALUE.fullmatch(word))
+    return 0
+
+
+_WITH_VALUE = re.compile(r"[-+][a-z]*[oO]|--(?:rcfile|init-file)")
 
 
 def _given(script: Script, words: list[tuple[str, str]], mounted_files: Mapping[str, str]) -> Iterator[Script]:
-    """Yield the command that a script gets as its arguments, if it runs them; scripts among them are part of its text."""
+    """Yield the command that a script gets as its arguments, if it runs them; scripts among these are its text."""
     given = list(
         dropwhile(lambda each: each[1] in mounted_files or _is_shell(each[1]) or each[1].startswith("-"), words)
     )
