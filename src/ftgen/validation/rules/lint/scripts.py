@@ -268,14 +268,15 @@ def unverified_tls(job: Job) -> Iterator[Finding]:
 def replaced(job: Job) -> Iterator[Finding]:
     """A command substitution is named like a variable of the container.
 
-    Kubernetes replaces `$(NAME)` in commands, arguments and variables before any shell sees it.
+    Kubernetes replaces `$(NAME)` in commands, arguments and variables before any shell sees it. Where no shell reads
+    the command, that is what it is written for.
 
     Refused: `$(HOSTNAME)` in a script, with a variable HOSTNAME.
     Write: `$$(HOSTNAME)` for the command, `${HOSTNAME}` for the variable.
     """
     for container in job.containers:
         script = shell_text(container)
-        for name in find_all(_SUBSTITUTION, script.raw) if script.expanded else ():
+        for name in find_all(_SUBSTITUTION, script.raw) if script.expanded and script.substituting else ():
             if name in literal_variables(container):
                 headline = f"Kubernetes replaces $({name}) by the variable's value before the shell runs"
                 yield Finding(headline, script.path, f"$({name})", f"write $$({name}) or ${{{name}}}")

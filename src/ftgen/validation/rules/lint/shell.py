@@ -42,6 +42,7 @@ class Script(Struct, frozen=True):
         tracing: option or command that makes the shell print each command, such as `set -x`; empty where there is none.
         known: whether the manifests hold the command; where they do not, the image decides.
         expanded: whether Kubernetes expands variables in the text: in commands it does, in mounted files it does not.
+        substituting: whether a shell reads the text as a script, so that it runs what stands in `$(…)`.
     """
 
     path: str
@@ -50,6 +51,7 @@ class Script(Struct, frozen=True):
     tracing: str
     known: bool
     expanded: bool = True
+    substituting: bool = True
 
 
 @lru_cache(maxsize=64)
