@@ -27,7 +27,7 @@ from ftgen.validation.rules.lint.shell import (
     shell_texts,
 )
 
-_FRAMEWORKS = frozenset(("pytorch", "tensorflow", "mpi", "ray"))
+FRAMEWORKS = frozenset(("pytorch", "tensorflow", "mpi", "ray"))
 _PUBLISHED = re.compile(r"\bVC_([A-Z0-9_]+?)_(HOSTS|NUM)\b")
 _READ = re.compile(r"\$[({]?(V[CK]_[A-Z0-9_]+)\b")
 _KUEUE = "kueue.x-k8s.io/queue-name"
@@ -65,14 +65,14 @@ def ranks_without_names(job: Job) -> Iterator[Finding]:
     """
     if pod_count(job) < 2:  # noqa: PLR2004 - more than one
         return
-    plugins = {*job.plugins, *(("svc",) if _FRAMEWORKS & job.plugins.keys() else ())}
+    plugins = {*job.plugins, *(("svc",) if FRAMEWORKS & job.plugins.keys() else ())}
     missing = [
         name
         for name, pattern in _PLUGIN_MAKES.items()
         if name not in plugins and any(_reads(pattern, c) for c in job.containers)
     ]
     severity = None
-    if not missing and not {"svc", *_FRAMEWORKS} & plugins and _is_nameless(job):
+    if not missing and not {"svc", *FRAMEWORKS} & plugins and _is_nameless(job):
         missing, severity = ["svc"], Severity.WARNING
     if missing:
         headline = f"{pod_count(job)} pods cannot find each other without the plugin {' and '.join(missing)}"
@@ -142,8 +142,9 @@ def _never_set(job: Job, container: Container, script: Script, known: set[str]) 
     """Find variables named like Volcano's that neither Volcano nor the container sets."""
     has_another = any(owner in known for owner, _ in find_all(_PUBLISHED, script.code))
     for name in find_all(_READ, script.raw):
-        is_set = name in controller.INDEX_VARIABLES or _PUBLISHED.fullmatch(name)
-        is_set = is_set or _is_provided_for(name, script.code, has_another=has_another)
+        if name in controller.INDEX_VARIABLES or _PUBLISHED.fullmatch(name):
+            continue
+        is_set = _is_provided_for(name, script.code, has_another=has_another)
         if not is_set and not container.body.get("envFrom") and not _sets(container, name):
             headline = f"nothing sets {name}; Volcano publishes {_variables(known, 'HOSTS')}"
             severity = Severity.ERROR if pod_count(job) > 1 else None
@@ -205,7 +206,7 @@ _POD = re.compile(r"(?<![\w.-])([a-z0-9.-]{1,63})-([a-z0-9-]{1,63})-([0-9]{1,9})
 
 
 def _has_svc(job: Job) -> bool:
-    return bool({"svc", *_FRAMEWORKS} & job.plugins.keys())
+    return bool({"svc", *FRAMEWORKS} & job.plugins.keys())
 
 
 def _has_own_host_names(job: Job) -> bool:

@@ -7,8 +7,9 @@ options, Kubernetes' documentation of `$(VAR)` in commands.
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from ftgen.diagnostics import Severity
@@ -18,30 +19,38 @@ from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod
 from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
-from ftgen.validation.rules.lint.devices import vendors_of
+from ftgen.validation.rules.lint.devices import seen_cards, vendors_of
+from ftgen.validation.rules.lint.ranks import FRAMEWORKS
 from ftgen.validation.rules.lint.shell import (
+    Script,
     find_all,
     find_all_in_texts,
     has_match,
     has_match_in_any,
     settings_texts,
     shell_text,
+    shell_texts,
     undefined_references,
 )
+from ftgen.validation.rules.lint.storage import HOST_FILES
+from ftgen.validation.rules.lint.writes import WRITES, written_folders
 
 _CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
 # A variable before the host of a URL: https://user:$TOKEN@host, https://${login}@host.
 _LOGIN_IN_URL = re.compile(r"://(?:[^\s/@'\"$]*\$(?:\w++|\{\w+\}))+[^\s/@'\"$]*@")
-_PUSH = re.compile(r"\bpush\b")
+_PUSH = re.compile(r"(?<![\w-])push(?![\w-])")
 _MERGE = re.compile(r"\bllamafactory-cli[ \t]+export\b")
 # Of what lies between two words of a line, some hundred characters are enough: without a bound, a line that only ever
 # begins to match takes the square of its length.
+_OWN = r"(?:rank|task_index|pod_index|completion_index|ordinal|hostname|pod_?name)"
 _RANK = re.compile(
-    r"(?:\[|\btest\b|\bcase\b|\(\()[^\n]{0,300}(?:rank|task_index|pod_index|completion_index)|rank[^\n]{0,300}(?:\|\||&&)",
+    rf"(?:\[|\btest\b|\bcase\b|\bif\b|\(\()[^\n]{{0,300}}{_OWN}|(?:rank|hostname)[^\n]{{0,300}}(?:\|\||&&)",
     re.IGNORECASE,
 )
+# A reference to one of them, and a variable of the shell that is made of it: IDX=${HOSTNAME##*-}.
+_OF_ONE_POD = rf"\$[{{(]?\w{{0,30}}{_OWN}(?![A-Za-z])"
+_FROM_RANK = re.compile(rf"\b([A-Za-z_]\w*)=[^\n;|&]{{0,100}}?{_OF_ONE_POD}", re.IGNORECASE)
 _LOCK = re.compile(r"\bflock\b|\block", re.IGNORECASE)
-_WRITES = re.compile(r"\bgit\b[^\n]{0,300}\bclone\b|\blfs\b[^\n]{0,300}\bpull\b|\brm[ \t]+-[a-z]*r")
 _TRAIN = re.compile(r"\bllamafactory-cli[ \t]+train\b")
 # What is_env_enabled takes for yes (LLaMA-Factory, extras/misc.py).
 _ENABLED = ("1", "true", "y")
@@ -83,11 +92,11 @@ def _shared(pod: Pod, container: Container, job: Job) -> set[str]:
     """Return the mount paths of a container that other replicas share: claims and job volumes."""
     claims = {text(v.get("name")) for _, v in pod.volumes if isinstance(v.get("persistentVolumeClaim"), dict)}
     mounts = {
-        text(m.get("mountPath"))
+        text(m.get("mountPath")).rstrip("/")
         for _, m in container.mounts
-        if text(m.get("name")) in claims and m.get("readOnly") is not True
+        if text(m.get("name")) in claims and m.get("readOnly") is not True and not m.get("subPathExpr")
     }
-    return mounts | (set() if container.init else {text(v.get("mountPath")) for _, v in job.volumes})
+    return mounts | (set() if container.init else {text(v.get("mountPath")).rstrip("/") for _, v in job.volumes})
 
 
 @rule("FT462", "exposed-credentials", on=PODS_LINT)
@@ -125,17 +134,50 @@ def push_from_every_rank(job: Job) -> Iterator[Finding]:
 
     Only one rank has the result in full, and concurrent pushes overwrite each other.
 
-    Refused: `git push` in a script of two replicas that never asks for its rank.
+    Refused: `git push` in a script of two replicas that never asks for its rank, nor for the pod's name.
     Write: `[ "${VC_TASK_INDEX}" = 0 ] || exit 0` before it.
     """
     for task in job.tasks:
         for container in task.pod.main_containers if task.replicas > 1 else ():
-            script = shell_text(container)
-            found = [p for p in (_PUSH, _MERGE) if has_match(p, script.code)]
-            if found and not has_match(_RANK, script.code):
-                action = "push" if _PUSH in found else "merge"
-                help_ = 'before it, write: [ "${VC_TASK_INDEX}" = 0 ] || exit 0'
-                yield Finding(f"each of {task.replicas} pods would {action}", script.path, action, help_)
+            for script in shell_texts(container):
+                code = _without_own(script.code)
+                found = [p for p in (_PUSH, _MERGE) if has_match(p, code)]
+                if found and not _asks_who(container, script.code):
+                    action = "push" if _PUSH in found else "merge"
+                    help_ = 'before it, write: [ "${VC_TASK_INDEX}" = 0 ] || exit 0'
+                    yield Finding(f"each of {task.replicas} pods would {action}", script.path, action, help_)
+
+
+@lru_cache(maxsize=512)
+def _without_own(code: str) -> str:
+    """Remove what merges into, or pushes to, a place of the pod's own: export_dir=/out/$VC_TASK_INDEX."""
+    return _TO_OWN_PLACE.sub("", code)
+
+
+_TO_OWN_PLACE = re.compile(rf"(?:{_PUSH.pattern}|{_MERGE.pattern})[^\n;|&]{{0,300}}?{_OF_ONE_POD}", re.IGNORECASE)
+
+
+def _asks_who(container: Container, code: str) -> bool:
+    """Return whether a script tests its rank, or what tells one pod from another: its name, or what is made of it."""
+    if has_match(_RANK, code):
+        return True
+    own = (text(v.get("name")) for _, v in container.env if _is_pods_own(v))
+    return any(_tests(name, code) for name in (*own, *find_all(_FROM_RANK, code)))
+
+
+_LABELS = re.compile(r"metadata\.(?:name|(?:labels|annotations)\['[^']*index'\])")
+
+
+def _is_pods_own(variable: Mapping[str, object]) -> bool:
+    """Return whether a variable is a pod's name or index, which no other pod of the task has."""
+    field = text(mapping(mapping(variable.get("valueFrom")).get("fieldRef")).get("fieldPath"))
+    return bool(_LABELS.fullmatch(field)) or "$(VC_TASK_INDEX)" in text(variable.get("value"))
+
+
+@lru_cache(maxsize=512)
+def _tests(name: str, code: str) -> bool:
+    test = rf"(?:\[|\btest\b|\bcase\b|\(\()[^\n]{{0,300}}\b{re.escape(name)}\b"
+    return bool(re.search(test, code))
 
 
 @rule("FT464", "single-process-trainer", on=LINT)
@@ -230,18 +272,52 @@ def strict_before_set_env(job: Job) -> Iterator[Finding]:
 def concurrent_writers(job: Job) -> Iterator[Finding]:
     """Replicas clone into, or delete from, one shared volume at the same time.
 
-    Each pod runs the same script on the same claim; one removes what another is reading.
+    Each pod runs the same script on the same claim; one removes what another is reading. Where the script does not say
+    which folder it is, it may be one of the claim's: that is a warning.
 
     Refused: `git clone` and `rm -rf` under a claim in two replicas, without a lock or a test of the rank.
     Write: a lock, a folder for each pod, or a job that fetches before.
     """
     for task in job.tasks:
         for container in task.pod.containers if task.replicas > 1 else ():
-            script, shared = shell_text(container), sorted(_shared(task.pod, container, job))
-            is_guarded = has_match(_LOCK, script.code) or has_match(_RANK, script.code)
-            if shared and has_match(_WRITES, script.code) and not is_guarded:
-                headline = f"{task.replicas} pods write into {shared[0]} at the same time"
-                yield Finding(headline, script.path, shared[0], "take a lock, or let one rank fetch")
+            shared = _shared(task.pod, container, job)
+            for script in shell_texts(container) if shared else ():
+                if not has_match(WRITES, script.code) or has_match(_LOCK, script.code):
+                    continue
+                folders = [] if _asks_who(container, script.code) else _written_together(container, script)
+                sure = next((mount for folder in folders if (mount := _mount_of(folder, container, job)) in shared), "")
+                if sure:
+                    headline = f"{task.replicas} pods write into {sure} at the same time"
+                    yield Finding(headline, script.path, sure, "take a lock, or let one rank fetch")
+                elif doubtful := [folder for folder in folders if _may_be_in(folder, shared)]:
+                    headline = f"{task.replicas} pods may write into {min(shared)} at the same time: {doubtful[0]}"
+                    help_ = "take a lock, or let one rank fetch"
+                    yield Finding(headline, script.path, doubtful[0], help_, Severity.WARNING)
+
+
+def _written_together(container: Container, script: Script) -> list[str]:
+    """Return the folders that a script writes and that are not each pod's own by their names."""
+    variables = {name: value for name, (value, _) in literal_variables(container).items() if value}
+    folders = written_folders(script.code, variables, text(container.body.get("workingDir")))
+    own = {text(variable.get("name")) for _, variable in container.env if _is_pods_own(variable)}
+    return [f for f in folders if not has_match(_OWN_FOLDER, f) and not own & set(re.findall(r"\w+", f))]
+
+
+_OWN_FOLDER = re.compile(rf"{_OF_ONE_POD}|\$\$|\$mktemp|\$RANDOM", re.IGNORECASE)
+
+
+def _mount_of(folder: str, container: Container, job: Job) -> str:
+    """Return the mount that a folder lies on; empty where that is the container's own file system, or nobody knows."""
+    mounts = [text(mount.get("mountPath")).rstrip("/") for _, mount in container.mounts]
+    mounts += [] if container.init else [text(volume.get("mountPath")).rstrip("/") for _, volume in job.volumes]
+    around = [mount for mount in mounts if mount and f"{folder}/".startswith(f"{mount}/") and "$" not in folder]
+    return max(around, key=len, default="")
+
+
+def _may_be_in(folder: str, shared: set[str]) -> bool:
+    """Return whether a folder that a variable names may be on one of some mounts."""
+    known = re.split(r"[$`]", folder)[0]
+    return known != folder and any(known.startswith(f"{m}/") or f"{m}/".startswith(known) for m in shared)
 
 
 @rule("FT469", "unverified-tls", Severity.WARNING, on=PODS_LINT, twins=("FT262",))

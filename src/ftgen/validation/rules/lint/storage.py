@@ -30,7 +30,7 @@ _NODE_LOCAL = frozenset(
 _SETS_HOME = re.compile(r"\b(?:HF_HOME|HOME|XDG_CACHE_HOME)=")
 _RBD = ".rbd.csi.ceph.com"
 _SHM = "/dev/shm"  # noqa: S108 - where collectives look for shared memory
-_HOST_FILES = ("/dev", "/sys", "/proc", "/etc", "/usr/local/Ascend", "/usr/local/dcmi", "/usr/local/bin", "/lib")
+HOST_FILES = ("/dev", "/sys", "/proc", "/etc", "/usr/local/Ascend", "/usr/local/dcmi", "/usr/local/bin", "/lib")
 
 
 class Claim(Struct, frozen=True):
@@ -177,7 +177,7 @@ def host_path(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         for i, volume in task.pod.volumes if task.replicas > 1 else ():
             path = text(mapping(volume.get("hostPath")).get("path"))
-            if path and not path.startswith(_HOST_FILES):
+            if path and not path.startswith(HOST_FILES):
                 subject = f"{task.pod.spec_path}.volumes[{i}].hostPath.path"
                 yield Finding(f"each node has other files in {path}", subject, path, "use a claim")
 
