@@ -54,8 +54,9 @@ _LOCK = re.compile(r"\bflock\b|\block", re.IGNORECASE)
 _TRAIN = re.compile(r"\bllamafactory-cli[ \t]+train\b")
 # What is_env_enabled takes for yes (LLaMA-Factory, extras/misc.py).
 _ENABLED = ("1", "true", "y")
+_LAUNCHING = ("FORCE_TORCHRUN", "USE_MCA", "USE_RAY")
 _TORCHRUN = re.compile(
-    rf"\bFORCE_TORCHRUN=['\"]?(?i:{'|'.join(_ENABLED)})\b|\btorchrun\b|\baccelerate[ \t]+launch\b"
+    rf"\b(?:{'|'.join(_LAUNCHING)})=['\"]?(?i:{'|'.join(_ENABLED)})\b|\btorchrun\b|\baccelerate[ \t]+launch\b"
     r"|(?m:^[ \t]*deepspeed[ \t])"
 )
 # A pattern that begins with plain letters is found much faster than one that begins with a word's edge.
@@ -184,20 +185,55 @@ def _tests(name: str, code: str) -> bool:
 def single_process(job: Job) -> Iterator[Finding]:
     """LLaMA-Factory would start one process where several, or DeepSpeed, are asked for.
 
-    Its launcher runs torchrun where it sees several cards, or where FORCE_TORCHRUN is 1. Pods with one card each, and
-    DeepSpeed on one card, need the latter.
+    Its launcher runs torchrun where it sees several cards and USE_KT is not set, or where FORCE_TORCHRUN or USE_MCA is
+    1; with USE_RAY, Ray starts the processes. Pods with one card each, and DeepSpeed on one card, need FORCE_TORCHRUN.
+    It is a warning where nothing speaks of nodes, as pods that each train alone may be meant.
 
-    Refused: `llamafactory-cli train` in two replicas without FORCE_TORCHRUN.
+    Refused: `llamafactory-cli train` in two replicas of one card without FORCE_TORCHRUN.
     Write: `FORCE_TORCHRUN=1 llamafactory-cli train`.
     """
     for task in job.tasks:
         for container in task.pod.main_containers:
-            script = shell_text(container)
-            forced = literal_variables(container).get("FORCE_TORCHRUN", ("", ""))[0].lower() in _ENABLED
-            starts_one = has_match(_TRAIN, script.code) and not forced and not has_match(_TORCHRUN, script.code)
-            if starts_one and (task.replicas > 1 or has_match_in_any(_DEEPSPEED, settings_texts(container))):
+            script, deepspeed = shell_text(container), has_match_in_any(_DEEPSPEED, settings_texts(container))
+            if not (has_match(_TRAIN, script.code) and (task.replicas > 1 or deepspeed)):
+                continue
+            if not _launches(container, script.code):
                 headline = "LLaMA-Factory would start a single process in each pod"
-                yield Finding(headline, script.path, "", "set FORCE_TORCHRUN=1")
+                is_sure = (deepspeed or _speaks_of_nodes(job, container)) and not container.body.get("envFrom")
+                severity = None if is_sure else Severity.WARNING
+                yield Finding(headline, script.path, "", "set FORCE_TORCHRUN=1", severity)
+
+
+def _launches(container: Container, code: str) -> bool:
+    """Return whether something starts the processes: torchrun, Ray, or LLaMA-Factory's launcher by what it sees."""
+    variables = literal_variables(container)
+    if has_match(_TORCHRUN, code) or any(variables.get(name, ("", ""))[0].lower() in _ENABLED for name in _LAUNCHING):
+        return True
+    alone = has_match(_ONE_VISIBLE, "\n".join((code, *(f"{name}={value}" for name, (value, _) in variables.items()))))
+    return not alone and (seen_cards(container) > 1 or _sees_any(container))
+
+
+def _sees_any(container: Container) -> bool:
+    """Return whether a container may see cards that its resources do not count: of claims, or all of the node."""
+    claims = mapping(container.body.get("resources")).get("claims")
+    return bool(claims) or "NVIDIA_VISIBLE_DEVICES" in literal_variables(container)
+
+
+# What leaves several cards to one process: a single visible one, or ktransformers, which spreads a model over them.
+_ONE_VISIBLE = re.compile(
+    rf"\b(?:CUDA|ASCEND_RT|HIP)_VISIBLE_DEVICES=['\"]?[0-9]+(?![0-9,])|\bUSE_KT=['\"]?(?i:{'|'.join(_ENABLED)})\b"
+)
+_OF_NODES = re.compile(
+    r"nnodes|node_?rank|num_machines|machine_rank|master_?(?:addr|port)|rdzv|world_?size|hostfile|VC_\w+_HOSTS"
+    r"|/etc/volcano|peer",
+    re.IGNORECASE,
+)
+
+
+def _speaks_of_nodes(job: Job, container: Container) -> bool:
+    """Return whether something in a job says that its pods train together."""
+    names = (text(variable.get("name")) for _, variable in container.env)
+    return bool(FRAMEWORKS & job.plugins.keys()) or has_match_in_any(_OF_NODES, (shell_text(container).code, *names))
 
 
 @rule("FT465", "missing-deepspeed-file", on=LINT)
