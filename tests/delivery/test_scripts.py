@@ -141,7 +141,7 @@ def test_an_overlay_does_not_change_scripts(here: Path) -> None:
 
 def test_the_scripts_are_judged_wherever_they_are(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A script that prints its credentials, by a ConfigMap of the same stream and of another file."""
-    script(here, "train.sh", "set -x\nllamafactory-cli train x\n")
+    script(here, "train.sh", "set -x\ncurl -u $GIT_TOKEN a\nllamafactory-cli train x\n")
     assert cli.main(["-o", "-"]) == 1
     inline = capsys.readouterr().err
     assert "FT462" in inline

@@ -106,18 +106,23 @@ def exposed_credentials(job: Job) -> Iterator[Finding]:
 
     `set -x` writes every command with its variables expanded to the pod's log, for everyone who may read logs. A URL
     with a token in it is an argument that other processes see, part of git's error messages, and written to
-    `.git/config`, where it stays on the volume.
+    `.git/config`, where it stays on the volume. Of a script that another shell traces, the log may show it.
 
-    Refused: `set -ex` beside `GIT_TOKEN` from a Secret; `git clone "https://${GIT_USER}:${GIT_TOKEN}@git.example.com/x"`.
+    Refused: `set -ex` above `curl -H "Authorization: $API_TOKEN"`; `git clone "https://${GIT_USER}:${GIT_TOKEN}@git.example.com/x"`.
     Write: `set -euo pipefail`, and a credential helper of git that reads the environment.
     """
     for container in job.containers:
         script = shell_text(container)
         logins = find_all(_LOGIN_IN_URL, script.code)
-        credentials = [text(v.get("name")) for _, v in container.env if _holds_credential(v)] or logins
-        if script.tracing and credentials:
-            headline = f"the shell prints its commands, and {credentials[0]} would appear in the pod's log"
-            yield Finding(headline, script.path, script.tracing, "write set -euo pipefail, without -x")
+        credentials = [text(v.get("name")) for _, v in container.env if _holds_credential(v)]
+        shown = [name for name in credentials if _expands(name, script.code)] or logins
+        help_ = "write set -euo pipefail, without -x"
+        if script.tracing and shown:
+            headline = f"the shell prints its commands, and {shown[0]} would appear in the pod's log"
+            yield Finding(headline, script.path, script.tracing, help_)
+        elif credentials and "sh" in script.tracing:
+            headline = f"a script is traced, and {credentials[0]} may appear in the pod's log"
+            yield Finding(headline, script.path, script.tracing, help_, Severity.WARNING)
         for login in logins[:1]:
             headline = f"a URL holds a user or token, which git writes down and prints: {login}"
             help_ = "let a credential helper of git read the environment"
@@ -131,6 +136,12 @@ def _holds_credential(variable: dict[str, object]) -> bool:
 
 @rule("FT463", "push-from-every-rank", on=LINT)
 def push_from_every_rank(job: Job) -> Iterator[Finding]:
+@lru_cache(maxsize=512)
+def _expands(name: str, code: str) -> bool:
+    """Return whether a shell, or Kubernetes before it, puts a variable's value into a command of a script."""
+    return bool(re.search(rf"\$[({{]?{re.escape(name)}\b(?!:?\+)", code))
+
+
     """Every pod of a distributed training merges or pushes.
 
     Only one rank has the result in full, and concurrent pushes overwrite each other.
