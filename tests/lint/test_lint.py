@@ -139,6 +139,78 @@ def test_each_claim_with_the_name_of_a_pods_own_is_told():
     assert [headline.split()[7].rstrip(",") for headline in told] == ["sft-train-1-work", "sft-train-0-work"]
 
 
+FILES = (
+    (
+        "scripts",
+        {"train.sh": 'echo "[ $RANK ] && lock"\nexec "$@"\n', "mpi.sh": 'exec "$@"\n', "plain.sh": "echo hello\n"},
+    ),
+    ("settings", {"ds.json": "{}"}),
+)
+
+
+def told_of_files(**edits):
+    """Return what is found of a job that mounts the files, but for facts that are not known: code and subject."""
+    job = edited(
+        {
+            "pod.volumes[2]": {"name": "scripts", "configMap": {"name": "scripts"}},
+            "pod.volumes[3]": {"name": "settings", "configMap": {"name": "settings"}},
+            "main.volumeMounts[2]": {"name": "scripts", "mountPath": "/opt/run"},
+            "main.volumeMounts[3]": {"name": "settings", "mountPath": "/etc/settings"},
+            **edits,
+        }
+    )
+    found = validate(LINT, job, Context(VERSION, config_maps=FILES))
+    return [(d.code, d.subject) for d in found if d.code != UNKNOWN_FACT]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["torchrun", "--nproc_per_node=8", "train.py"], "FT391"),
+        (["deepspeed", "--num_gpus=8", "train.py"], "FT391"),
+        (["bash", "-c", "echo $VC_WORKER_HOSTS"], "FT457"),
+        (["bash", "-c", "git push"], "FT463"),
+        (["bash", "-c", "echo deepspeed: ds-z3.json"], "FT465"),
+        (["echo", "overwrite_output_dir: true"], "FT466"),
+        (["bash", "-c", "rm -rf /mnt/models/a"], "FT468"),
+        (["curl", "-k", "https://a"], "FT469"),
+    ],
+)
+def test_the_words_that_a_mounted_script_runs_are_read(words, code):
+    """What the script itself asks or locks does not guard them."""
+    script = "main.command[1]" if code in {"FT465", "FT466", "FT469"} else "main.args"
+
+    for before in ([], ["bash", "/opt/run/mpi.sh"]):
+        found = told_of_files(**{"main.command": ["bash", "/opt/run/train.sh"], "main.args": [*before, *words]})
+        assert found == [(code, full(script))]
+    assert told_of_files(**{"main.command": ["bash", "/opt/run/plain.sh"], "main.args": words}) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-c"], ["-euo", "pipefail", "-c"], ["-o", "pipefail", "-ec"], ["-c", "-e"], ["--norc", "-ceuo", "pipefail"]],
+)
+def test_the_script_of_a_shell_follows_its_options(options):
+    words = ["bash", *options, "torchrun --nproc_per_node=8 train.py"]
+
+    assert told_of_files(**{"main.command": words}) == [("FT391", full(f"main.command[{len(options) + 1}]"))]
+
+
+def test_a_variable_of_kubernetes_is_for_the_words_of_a_script():
+    words = {"main.args": ["python", "train.py", "$(NCCL_SOCKET_IFNAME)"]}
+
+    assert told_of_files(**{"main.command": ["bash", "/opt/run/train.sh"], **words}) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "codes"), [("/etc/settings/ds.json", []), ("/etc/settings/ds2.json", ["FT465"]), ("ds2.json", ["FT465"])]
+)
+def test_a_config_map_has_the_files_that_it_has(file, codes):
+    edits = {"main.workingDir": "/etc/settings", "script": f"echo deepspeed: {file}"}
+
+    assert [code for code, _ in told_of_files(**edits)] == codes
+
+
 LONGEST = 2**17 - 1
 """Bytes of the longest word that Linux starts a program with; tried below."""
 

@@ -62,6 +62,11 @@ _TORCHRUN = re.compile(
 # A pattern that begins with plain letters is found much faster than one that begins with a word's edge.
 _DEEPSPEED = re.compile(r"deepspeed(?<=\bdeepspeed):[ \t]*['\"]?([^\s'\"{]+\.json)")
 _SHIPPED = re.compile(r"(?:.*/)?ds_z(?:0|2|2_autotp|2_offload|3|3_fp8|3_offload)_config\.json")
+# The same names, or nearly so, where no other file lies: beside the shipped ones, and in no folder at all.
+_MISNAMED = re.compile(
+    r"(?:(?:.*/)?examples/deepspeed/)?ds[-_]?z(?:ero)?[-_]?[0-3](?:[-_](?:auto[-_]?tp|offload|fp8))?"
+    r"(?:[-_]?conf(?:ig)?)?\.json"
+)
 _OVERWRITES = re.compile(r"\boverwrite_output_dir:[ \t]*true\b", re.IGNORECASE)
 _RESUMES = re.compile(r"\bresume_from_checkpoint\b(?!:[ \t]*(?:null|false)\b)")
 _SET_U = re.compile(r"^[ \t]*set[ \t]+(?:-[a-z]*u|-o[ \t]+nounset)", re.MULTILINE)
@@ -252,7 +257,8 @@ def missing_deepspeed(job: Job) -> Iterator[Finding]:
     """DeepSpeed's configuration is a file that does not exist.
 
     LLaMA-Factory ships examples/deepspeed/ds_z3_config.json and its like, with underscores; a relative path is
-    looked for in the working directory.
+    looked for in the working directory. It is an error for a shipped file under a name that it does not have; any other
+    may be in the image, which is not looked into.
 
     Refused: `deepspeed: ds-z3-config.json`.
     Write: an absolute path to a shipped file, a mounted one, or the configuration itself.
@@ -260,19 +266,33 @@ def missing_deepspeed(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         for container in pod.main_containers:
             for file in find_all_in_texts(_DEEPSPEED, settings_texts(container)):
-                script = shell_text(container)
-                if not _exists(file, container, script.code):
+                script, is_sure = shell_text(container), _is_absent(file, container)
+                if is_sure or not _exists(file, container, script.code):
                     headline = f"{file} will not exist in the container"
-                    severity = None if pod_count(job) > 1 else Severity.WARNING
+                    headline = headline if is_sure else f"nothing in the job mounts or writes {file}"
+                    severity = None if is_sure and pod_count(job) > 1 else Severity.WARNING
                     help_ = "write a shipped ds_z3_config.json by its absolute path, or the configuration itself"
                     yield Finding(headline, script.path, file, help_, severity)
 
 
 def _exists(file: str, container: Container, code: str) -> bool:
     mounted = any(file.startswith(f"{text(m.get('mountPath'))}/") for _, m in container.mounts)
-    written = re.search(rf">[ \t]*[\"']?{re.escape(file)}|\bcp\b[^\n]*{re.escape(file)}", code)
+def _is_absent(file: str, container: Container) -> bool:
+    """Return whether no file has that path: a shipped one is called otherwise, or its folder is a ConfigMap's."""
+    place = posixpath.join(text(container.body.get("workingDir")), file)
+    around = {posixpath.dirname(mounted) for mounted in container.files}
+    is_written = _is_written(file, shell_text(container).code)
+    is_shipped = "/" in file and bool(_SHIPPED.fullmatch(file))
+    misnamed = bool(_MISNAMED.fullmatch(file)) and not is_shipped and not is_written
+    return misnamed or (posixpath.dirname(place) in around and place not in container.files)
+
+
     shipped = "/" in file and _SHIPPED.fullmatch(file)
-    return bool(mounted or written or shipped or "$" in file)
+    return bool(mounted or _is_written(file, code) or shipped or "$" in file)
+
+
+def _is_written(file: str, code: str) -> bool:
+    return bool(re.search(rf">[ \t]*[\"']?{re.escape(file)}|\bcp\b[^\n]*{re.escape(file)}", code))
 
 
 @rule("FT466", "retry-from-the-start", Severity.WARNING, on=LINT)
