@@ -80,7 +80,9 @@ _INSECURE = re.compile(
 _SUBSTITUTION = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 _BARE_DOLLARS = re.compile(r"\$\$(?!\()")
 _KEEPS = re.compile(
-    r"\b(?:push|upload|mlflow|huggingface-cli|hf|aws|mc|s3cmd|rclone|rsync|scp|gsutil|ossutil|obsutil|curl)\b",
+    r"\b(?:push|upload|mlflow|huggingface-cli|hf|aws|mc|s3cmd|rclone|rsync|scp|gsutil|ossutil|obsutil|azcopy|curl)\b"
+    r"|\b(?:push_to_hub|hub_model_id)\b"
+    r"|\b(?:s3a?|oss|obs|gs|cos|hdfs|abfss?)://",
     re.IGNORECASE,
 )
 _MODEL = re.compile(r"(?:[/\s\"'=]|^)([A-Za-z0-9][A-Za-z0-9._-]*)/?[\"']?[ \t]*$")
@@ -134,6 +136,12 @@ def exposed_credentials(job: Job) -> Iterator[Finding]:
             yield Finding(headline, script.path, login, help_, Severity.WARNING)
 
 
+@lru_cache(maxsize=512)
+def _expands(name: str, code: str) -> bool:
+    """Return whether a shell, or Kubernetes before it, puts a variable's value into a command of a script."""
+    return bool(re.search(rf"\$[({{]?{re.escape(name)}\b(?!:?\+)", code))
+
+
 def _holds_credential(variable: dict[str, object]) -> bool:
     reference = mapping(mapping(variable.get("valueFrom")).get("secretKeyRef"))
     return bool(_CREDENTIAL.search(text(variable.get("name")).upper())) or bool(reference)
@@ -141,12 +149,6 @@ def _holds_credential(variable: dict[str, object]) -> bool:
 
 @rule("FT463", "push-from-every-rank", on=LINT)
 def push_from_every_rank(job: Job) -> Iterator[Finding]:
-@lru_cache(maxsize=512)
-def _expands(name: str, code: str) -> bool:
-    """Return whether a shell, or Kubernetes before it, puts a variable's value into a command of a script."""
-    return bool(re.search(rf"\$[({{]?{re.escape(name)}\b(?!:?\+)", code))
-
-
     """Every pod of a distributed training merges or pushes.
 
     Only one rank has the result in full, and concurrent pushes overwrite each other.
@@ -275,8 +277,6 @@ def missing_deepspeed(job: Job) -> Iterator[Finding]:
                     yield Finding(headline, script.path, file, help_, severity)
 
 
-def _exists(file: str, container: Container, code: str) -> bool:
-    mounted = any(file.startswith(f"{text(m.get('mountPath'))}/") for _, m in container.mounts)
 def _is_absent(file: str, container: Container) -> bool:
     """Return whether no file has that path: a shipped one is called otherwise, or its folder is a ConfigMap's."""
     place = posixpath.join(text(container.body.get("workingDir")), file)
@@ -287,6 +287,8 @@ def _is_absent(file: str, container: Container) -> bool:
     return misnamed or (posixpath.dirname(place) in around and place not in container.files)
 
 
+def _exists(file: str, container: Container, code: str) -> bool:
+    mounted = any(file.startswith(f"{text(m.get('mountPath'))}/") for _, m in container.mounts)
     shipped = "/" in file and _SHIPPED.fullmatch(file)
     return bool(mounted or _is_written(file, code) or shipped or "$" in file)
 
@@ -494,16 +496,32 @@ def _templates(value: str) -> tuple[str, ...]:
 def vanishing_results(job: Job) -> Iterator[Finding]:
     """Results lie on a temporary volume, and nothing uploads them.
 
-    An inline claim of `spec.volumes` belongs to the Job object, an ephemeral volume to its pod; both go with it.
+    An inline claim of `spec.volumes` belongs to the Job object, an ephemeral volume to its pod; both go with it. Any
+    other volume that the pods may write to, such as one of nfs or csi, keeps what is on it.
 
     Refused: `spec.volumes[0].volumeClaim` and a script without a push or an upload.
     Write: `volumeClaimName`, or a push at the end.
     """
     keeps = any(text(volume.get("volumeClaimName")) for _, volume in job.volumes)
-    keeps = keeps or any(isinstance(v.get("persistentVolumeClaim"), dict) for pod in job.pods for _, v in pod.volumes)
+    keeps = keeps or any(_keeps(volume, pod) for pod in job.pods for _, volume in pod.volumes)
     inline = [f"spec.volumes[{i}].volumeClaim" for i, v in job.volumes if isinstance(v.get("volumeClaim"), dict)]
     scripts = [shell_text(c) for pod in job.pods for c in pod.main_containers]
     trains = any(vendors_of(pod) for pod in job.pods)
     if inline and trains and scripts and not keeps and all(s.known and not has_match(_KEEPS, s.code) for s in scripts):
         headline = "the results would vanish with the Job object: nothing is pushed and the claim is temporary"
         yield Finding(headline, inline[0], "", "name a claim with volumeClaimName, or push the result")
+
+
+_VANISHING = frozenset(("emptyDir", "ephemeral", "configMap", "secret", "downwardAPI", "projected", "image", "gitRepo"))
+
+
+def _keeps(volume: Mapping[str, object], pod: Pod) -> bool:
+    """Return whether a volume keeps what a pod's containers write to it, whatever becomes of the pod."""
+    sources = {name for name in volume if name != "name"} - _VANISHING
+    if sources <= {"persistentVolumeClaim"}:
+        return "persistentVolumeClaim" in sources
+    is_files_of_node = text(mapping(volume.get("hostPath")).get("path")).startswith(HOST_FILES)
+    is_secrets = text(mapping(volume.get("csi")).get("driver")) == "secrets-store.csi.k8s.io"
+    mounts = (mount for container in pod.main_containers for _, mount in container.mounts)
+    is_written = any(m.get("name") == volume.get("name") and m.get("readOnly") is not True for m in mounts)
+    return is_written and not is_files_of_node and not is_secrets
