@@ -196,6 +196,12 @@ def test_the_script_of_a_shell_follows_its_options(options):
     assert told_of_files(**{"main.command": words}) == [("FT391", full(f"main.command[{len(options) + 1}]"))]
 
 
+def test_a_variable_that_is_made_of_itself_does_not_grow_without_end():
+    doubled = "; ".join(["A=/mnt/models/b"] + ["A=$A$A"] * 200 + ["rm -rf $A"])
+
+    assert told_of_files(script=doubled) == [("FT468", full("script"))]
+
+
 def test_a_variable_of_kubernetes_is_for_the_words_of_a_script():
     words = {"main.args": ["python", "train.py", "$(NCCL_SOCKET_IFNAME)"]}
 

@@ -21,7 +21,7 @@ _TRAINS = r"(?:train|finetune|fine_tune|sft|pretrain)"
 TRAINING_COMMAND = re.compile(
     r"(?:\b(?:torchrun|torch\.distributed\.(?:run|launch)|accelerate[ \t]+launch|deepspeed|llamafactory-cli[ \t]+train"
     r"|swift[ \t]+sft|horovodrun|mpirun|mpiexec|colossalai[ \t]+run)\b"
-    r"|\bpython[0-9.]*(?:[ \t]+-(?:[WX][ \t]+\S+|[a-ln-zA-Z]\S*))*(?:[ \t]+-m)?[ \t]+"
+    r"|\bpython[0-9.]*(?:[ \t]+-(?:[WX][ \t]+\S+|[WX]\S+|[a-ln-zA-VYZ]\S*))*(?:[ \t]+-m)?[ \t]+"
     rf"(?:[\w./${{}}\"'-]{{0,200}}?{_TRAINS}[\w-]*(?:\.py)?\b"
     rf"|[^\s;|&]+[ \t]+(?:[^\n;|&]{{0,200}}?--(?:do[_-]|(?:mode|stage|task|action)[= \t]))?{_TRAINS}\b(?![\w/.-]))"
     # A launcher may start a server as well.

@@ -13,6 +13,7 @@ _SUBSTITUTION = re.compile(r"\$\(([^()]*)\)")
 _WORD = re.compile(r"(?:\"[^\"\n]*\"|'[^'\n]*'|\\.|[^\s\"'\\])+")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^{}]*))?\})")
+_LONGEST = 4096  # bytes of a path in Linux; a variable that is made of itself would grow without end
 _DECLARING = frozenset(("export", "local", "readonly", "declare", "typeset"))
 # Options of git and of its clone that take the next word.
 _WITH_VALUE = re.compile(
@@ -20,7 +21,7 @@ _WITH_VALUE = re.compile(
 )
 
 
-def written_folders(code: str, variables: Mapping[str, str], folder: str) -> Iterator[str]:
+def written_folders(code: str, variables: Mapping[str, str], folder: str, *, is_inner: bool = False) -> Iterator[str]:
     """Yield the folders that a script writes, with the references to variables that nobody knows left in them.
 
     A relative path is left out where the image says what it is relative to.
@@ -29,6 +30,7 @@ def written_folders(code: str, variables: Mapping[str, str], folder: str) -> Ite
         code: script of a shell.
         variables: variables that it starts with.
         folder: working directory that it starts in; empty where the image decides.
+        is_inner: whether it is the text of a shell that another script starts: those in it are not read.
     """
     known, outside = dict(variables), []
     for command in _COMMANDS.split(_without_substitutions(code.replace("\\\n", " "))):
@@ -39,7 +41,7 @@ def written_folders(code: str, variables: Mapping[str, str], folder: str) -> Ite
         words = [_resolved(word, known) for word in _WORD.findall(command)]
         for word in words:
             if assigned := _ASSIGNMENT.fullmatch(word):
-                known[assigned[1]] = assigned[2]
+                known[assigned[1]] = assigned[2][:_LONGEST]
             elif word not in _DECLARING:
                 break
         for place, word in enumerate(words):
@@ -50,8 +52,8 @@ def written_folders(code: str, variables: Mapping[str, str], folder: str) -> Ite
                 yield from _placed(_removed(arguments), folder)
             elif word == "git":
                 yield from _placed(_fetched(arguments), folder)
-            elif " " in word and WRITES.search(word):
-                yield from written_folders(word, known, folder)
+            elif not is_inner and " " in word and WRITES.search(word):
+                yield from written_folders(word, known, folder, is_inner=True)
 
 
 def _without_substitutions(code: str) -> str:
