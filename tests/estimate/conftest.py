@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ftgen import runtime
+from ftgen import pipeline, runtime
+from ftgen.config.compose import Composer, Request
 from ftgen.emulation.estimate import Shape, Training
 
 HERE = Path(__file__).parent
@@ -67,3 +69,22 @@ def held_out() -> list[Step]:
 def terms() -> list[Step]:
     """Steps with one term each that the others lack: another precision, base, optimizer, target or loss."""
     return _steps("terms.jsonl")
+
+
+@pytest.fixture(scope="session")
+def capped() -> list[Step]:
+    """Steps of a model that caps its attention scores, with fused attention and without."""
+    return _steps("capped.jsonl")
+
+
+@pytest.fixture(scope="session")
+def described() -> Callable[..., Training]:
+    """The training that is estimated of a run with these overrides on whole cards."""
+    return _described
+
+
+def _described(*overrides: str) -> Training:
+    composer = Composer(Request(config_path=runtime.conf_dir()))
+    compiled = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides])
+    assert compiled.estimate is not None
+    return compiled.estimate.training

@@ -7,14 +7,6 @@ import pytest
 from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
-from ftgen.emulation.estimate import Training
-
-
-def described(*overrides: str) -> Training:
-    composer = Composer(Request(config_path=runtime.conf_dir()))
-    compiled = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides])
-    assert compiled.estimate is not None
-    return compiled.estimate.training
 
 
 @pytest.mark.parametrize(
@@ -31,18 +23,18 @@ def described(*overrides: str) -> Training:
         (("max_steps=9000000000000000000", "save_steps=1"), 2**31),
     ],
 )
-def test_without_a_limit_every_checkpoint_stays(overrides: tuple[str, ...], kept: int) -> None:
+def test_without_a_limit_every_checkpoint_stays(described, overrides, kept):
     assert described(*(f"trainer.args.{word}" for word in overrides)).checkpoints_kept == kept
 
 
 @pytest.mark.parametrize(
     "word", ["resize_vocab=true", "add_tokens=abc", "add_special_tokens=abc", "new_special_tokens_config=/mnt/models/t"]
 )
-def test_a_new_vocabulary_trains_both_embeddings(word: str) -> None:
+def test_a_new_vocabulary_trains_both_embeddings(described, word):
     assert described(f"trainer.args.{word}").additional_target == "embed_tokens,lm_head"
 
 
-def test_a_loss_that_compares_loads_a_reference_model() -> None:
+def test_a_loss_that_compares_loads_a_reference_model(described):
     words = ["trainer=sft-full", "trainer.args.val_size=0", "trainer.args.eval_strategy=no"]
     compared, plain = (described(*words, *more) for more in (["trainer.args.use_asft_loss=true"], []))
     assert (compared.uses_reference, plain.uses_reference) == (True, False)

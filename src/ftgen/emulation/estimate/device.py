@@ -360,10 +360,11 @@ def _mlp_saved(training: Training) -> float:
 
 
 def _scores(training: Training) -> float:
-    """Return the bytes of one layer's attention scores without fused attention: float32 and half softmax."""
+    """Return the bytes of one layer's attention scores without fused attention: float32 and half softmax, and tanh."""
     if training.flash_attn != "disabled":
         return 0
-    return 6 * training.rows * training.shape.heads * training.cutoff_len**2
+    each = 8 if training.shape.caps_scores else 6
+    return each * training.rows * training.shape.heads * training.cutoff_len**2
 
 
 def _layer_pass(training: Training) -> float:

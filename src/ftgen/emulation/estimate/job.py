@@ -13,12 +13,13 @@ from ftgen.emulation.estimate import Estimate, Shape, Training, Verdict
 from ftgen.emulation.estimate.training import SWITCHES
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.text import kube
-from ftgen.trainers import llamafactory, sharding
+from ftgen.trainers import image, llamafactory, sharding
 from ftgen.trainers.arguments import versions
 from ftgen.trainers.llamafactory import Configurations
 
 _STAGES = ("pt", "sft", "rm", "dpo", "kto")
 _REFERENCE_FREE = ("orpo", "simpo")
+_FLASH = ("auto", "fa2")
 # Beyond it, sizes are refused by the rules that compare them, and floats would overflow.
 _MOST_CHECKPOINTS = 2**31
 
@@ -77,11 +78,12 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
     if spec.model.shape is None or not isinstance(trainer, LlamaFactory) or trainer.version not in versions():
         return None
     args = configurations.training if configurations else {}
+    shape = Shape.of(spec.model.shape.model_dump())
     stage = str(args.get("stage", "sft"))
     if stage not in _STAGES:
         return None  # PPO keeps a reward and a value model beside the policy
     return Training(
-        shape=Shape.of(spec.model.shape.model_dump()),
+        shape=shape,
         method=_method(args),
         stage=stage,  # type: ignore[arg-type]  # narrowed above
         batch=_number(args, "per_device_train_batch_size", 8),
@@ -102,7 +104,7 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         **_optimizer(args),
         additional_target=_additional(args),
         reference_free=args.get("pref_loss") in _REFERENCE_FREE,
-        flash_attn=str(args.get("flash_attn", "auto")),
+        flash_attn=_attention(spec, shape, args),
         liger=bool(args.get("enable_liger_kernel")),
         asft=bool(args.get("use_asft_loss")),
         checkpoints_kept=_checkpoints_kept(args),
@@ -118,6 +120,16 @@ def _method(args: Mapping[str, Any]) -> Any:
     if kind == "lora" and args.get("quantization_bit"):
         return "qlora"
     return kind if kind in {"lora", "oft", "freeze", "full"} else "lora"
+
+
+def _attention(spec: Spec, shape: Shape, args: Mapping[str, Any]) -> str:
+    """Return `flash_attn` as LLaMA-Factory resolves it: Gemma 2's scores are capped by FlashAttention-2 or unfused.
+
+    `configure_attn_implementation` (model/model_utils/attention.py) takes sdpa for no other model's scores.
+    """
+    asked = str(args.get("flash_attn", "auto"))
+    has_flash = "flash-attn" in (image.installed_packages(spec) or ())
+    return "disabled" if shape.caps_scores and asked in _FLASH and not has_flash else asked
 
 
 _RANKS = {"low rank by SVD": "galore_rank", "low rank": "apollo_rank"}

@@ -77,6 +77,11 @@ class Shape(Struct, frozen=True):
         return self.experts_per_token if self.experts else 1
 
     @property
+    def caps_scores(self) -> bool:
+        """Return whether attention scores pass a tanh, as in Gemma 2 alone: its successors norm queries and keys."""
+        return self.logit_softcap and not self.qk_norm
+
+    @property
     def norms(self) -> int:
         """Return the number of RMSNorms over the residual stream in one layer."""
         return 4 if self.sandwich_norms else 2

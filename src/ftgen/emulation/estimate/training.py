@@ -58,7 +58,7 @@ class Training(Struct, frozen=True):
         additional_target: modules trained in full in addition to adapters; only embeddings are counted.
         reference_free: whether the preference loss needs no reference model (`orpo`, `simpo`).
         asft: `use_asft_loss`, which compares with a reference model in supervised fine-tuning.
-        flash_attn: `flash_attn`; `disabled` materialises the attention scores.
+        flash_attn: `flash_attn` as LLaMA-Factory resolves it; `disabled` materialises the attention scores.
         liger: `enable_liger_kernel`, which never materialises the logits.
         checkpoints_kept: checkpoints that stay on disk (`save_total_limit`, else as many as are saved, if known).
         save_only_model: whether checkpoints have no optimizer states.
