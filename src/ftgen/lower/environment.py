@@ -14,7 +14,7 @@ from ftgen.lower.tracking import tracking_arguments, tracking_variables
 from ftgen.lower.variables import secret_variable, variable, variables
 from ftgen.spec import Command, SecretReference, Spec
 from ftgen.text import kube, yamlio
-from ftgen.trainers import command, llamafactory
+from ftgen.trainers import command, llamafactory, quantization
 from ftgen.trainers.llamafactory import Configurations
 
 # Defaults of WORK_DIR, OUTPUT_DIR and GRACE_PERIOD in train.sh.
@@ -89,8 +89,8 @@ def dataset_info(spec: Spec) -> str | None:
 
 def space_variables(spec: Spec) -> list[Object]:
     """Return the free space in MiB that a download needs: a tenth more than the files, as LFS objects become files."""
-    weights, size = spec.model.parameters, spec.dataset.size
-    model = None if spec.storage.cache or weights is None else weights * (4 if spec.model.dtype == "float32" else 2)
+    size = spec.dataset.size
+    model = None if spec.storage.cache else quantization.file_bytes(spec.model)
     data = None if spec.dataset.name is None or size is None else kube.parse_quantity(size)
     return variables(
         MODEL_NEEDS_MIB=None if model is None else _mebibytes_and_a_tenth(model),

@@ -11,6 +11,7 @@ from ftgen.spec.config import Spec, json_schema
 from ftgen.spec.delivery import Delivery
 from ftgen.spec.hardware import Base, Card, Hardware, PerCard, Resources, UnitResource
 from ftgen.spec.keys import free_mappings, known_keys, knows
+from ftgen.spec.model import Model
 from ftgen.spec.network import NetworkTopology
 from ftgen.spec.serving import Runtime, Serving
 from ftgen.spec.storage import ModelCache, Storage, Volume
@@ -29,6 +30,7 @@ __all__ = [
     "Hosted",
     "LlamaFactory",
     "MLflow",
+    "Model",
     "ModelCache",
     "NetworkTopology",
     "NoTracking",

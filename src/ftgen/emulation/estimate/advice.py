@@ -210,7 +210,8 @@ def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
         adapted = replace(training, method="lora", optimizer="adamw" if switch else training.optimizer)
         yield adapted, edits
         yield from _after(edits, _lighter(adapted))
-    if training.method in ("lora", "oft") and training.quantized_bits is None and training.zero_stage == 0:
+    is_whole = training.quantized_bits is None and not training.comes_quantized
+    if training.method in ("lora", "oft") and is_whole and training.zero_stage == 0:
         method = "qlora" if training.method == "lora" else training.method
         yield replace(training, method=method, quantization_bit=4), (("quantization_bit", 4),)
 

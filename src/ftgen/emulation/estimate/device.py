@@ -16,14 +16,14 @@ from msgspec import Struct
 
 from ftgen.emulation.estimate.shape import layer_parameters, linear_layers, linear_parameters
 from ftgen.emulation.estimate.training import Training
+from ftgen.trainers import quantization
 
 GIB = 2**30
 
 CONTEXT = 0.76 * GIB
 """Bytes of the driver and CUDA's libraries: 0.75 to 0.77 GiB on an H200 with torch 2.11."""
 
-SCALE_BITS = 0.13
-"""Bits of scales per quantized weight: nf4 with double quantization, blocks of 64 in blocks of 256."""
+SCALE_BITS = float(quantization.SCALE_BITS)
 
 PARTITIONED_OPTIMIZER, PARTITIONED_GRADIENTS, PARTITIONED_WEIGHTS = 1, 2, 3
 """ZeRO stages by what each partitions in addition to the stages before it."""

@@ -13,7 +13,7 @@ from ftgen.emulation.estimate import Estimate, Shape, Training, Verdict
 from ftgen.emulation.estimate.training import SWITCHES
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.text import kube
-from ftgen.trainers import image, llamafactory, sharding
+from ftgen.trainers import image, llamafactory, quantization, sharding
 from ftgen.trainers.arguments import versions
 from ftgen.trainers.llamafactory import Configurations
 
@@ -79,12 +79,13 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         return None
     args = configurations.training if configurations else {}
     shape = Shape.of(spec.model.shape.model_dump())
+    bits = _quantized_bits(spec, args)
     stage = str(args.get("stage", "sft"))
     if stage not in _STAGES:
         return None  # PPO keeps a reward and a value model beside the policy
     return Training(
         shape=shape,
-        method=_method(args),
+        method=_method(args, bits),
         stage=stage,  # type: ignore[arg-type]  # narrowed above
         batch=_number(args, "per_device_train_batch_size", 8),
         accumulation=_number(args, "gradient_accumulation_steps", 1),
@@ -95,7 +96,8 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         lora_target=_target(args),
         oft_block=_number(args, "oft_block_size", 32),
         oft_rank=_number(args, "oft_rank", 0),
-        quantization_bit=_number(args, "quantization_bit", 0) or None,
+        quantization_bit=bits,
+        comes_quantized=spec.model.quantization is not None,
         freeze_layers=_number(args, "freeze_trainable_layers", 2),
         **_sharding(args, spec.world_size),
         world=spec.world_size,
@@ -110,14 +112,21 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         checkpoints_kept=_checkpoints_kept(args),
         save_only_model=bool(args.get("save_only_model")),
         merge=trainer.merge,
+        file_bytes=quantization.file_bytes(spec.model) or 0,
     )
 
 
-def _method(args: Mapping[str, Any]) -> Any:
+def _quantized_bits(spec: Spec, args: Mapping[str, Any]) -> int | None:
+    """Return the bits of the base's linear layers; how a base comes wins over `quantization_bit`."""
+    kind = spec.model.quantization
+    return quantization.memory_bits(kind) if kind else _number(args, "quantization_bit", 0) or None
+
+
+def _method(args: Mapping[str, Any], bits: int | None) -> Any:
     kind = str(args.get("finetuning_type", "lora"))
     if kind == "full" and (args.get("pure_bf16") or args.get("use_badam")):
         return "pure_bf16"  # under BAdam, LLaMA-Factory keeps trained weights in half precision too
-    if kind == "lora" and args.get("quantization_bit"):
+    if kind == "lora" and bits:
         return "qlora"
     return kind if kind in {"lora", "oft", "freeze", "full"} else "lora"
 

@@ -23,6 +23,11 @@ def weights_gib(training: Training) -> float:
     return 2 * training.parameters / GIB
 
 
+def files_gib(training: Training) -> float:
+    """Return the size of the base's files, which may be quantized or float32."""
+    return training.file_bytes / GIB if training.file_bytes else weights_gib(training)
+
+
 def host(training: Training) -> tuple[Term, ...]:
     """Return the pod's memory during training or merging, whichever is larger, without `/dev/shm`.
 
@@ -35,7 +40,7 @@ def host(training: Training) -> tuple[Term, ...]:
 
 def _training_host(training: Training) -> tuple[Term, ...]:
     share = training.devices / training.world
-    file = min(weights_gib(training), SHARD)
+    file = min(files_gib(training), SHARD)
     sizes = {
         "processes": training.devices * PROCESS,
         "weight files": training.devices * file,
@@ -82,7 +87,7 @@ def disk(training: Training) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
     The workspace holds the kept checkpoints, the new one that is written before the oldest is removed, and the pushed
     model, which git-lfs copies once more.
     """
-    models = Term("base model with its git-lfs objects", LFS_COPIES * weights_gib(training))
+    models = Term("base model with its git-lfs objects", LFS_COPIES * files_gib(training))
     checkpoints = (training.checkpoints_kept + 1) * checkpoint_gib(training)
     workspace = [Term("checkpoints", checkpoints)]
     if training.merge or not training.trains_adapter:

@@ -43,7 +43,8 @@ class Training(Struct, frozen=True):
         lora_target: `lora_target`, or `oft_target`.
         oft_block: `oft_block_size`, the width of the blocks that OFT rotates; 0 where their number is given.
         oft_rank: `oft_rank`, their number.
-        quantization_bit: `quantization_bit`, or null.
+        quantization_bit: `quantization_bit`, or the bits in memory of a base that comes quantized, or null.
+        comes_quantized: whether the base comes quantized, so that `quantization_bit` has no effect.
         freeze_layers: `freeze_trainable_layers`; only its absolute value matters.
         zero_stage: sharding over the cards as a ZeRO stage: DeepSpeed's stage, or 2 or 3 under FSDP.
         deepspeed: whether a DeepSpeed engine runs the training, at any stage.
@@ -63,6 +64,7 @@ class Training(Struct, frozen=True):
         checkpoints_kept: checkpoints that stay on disk (`save_total_limit`, else as many as are saved, if known).
         save_only_model: whether checkpoints have no optimizer states.
         merge: whether adapters are merged on the CPU into a copy of the base, which is pushed.
+        file_bytes: size of the base's files; 0: that of its parameters in half precision.
     """
 
     shape: Shape
@@ -78,6 +80,7 @@ class Training(Struct, frozen=True):
     oft_block: int = 32
     oft_rank: int = 0
     quantization_bit: int | None = None
+    comes_quantized: bool = False
     freeze_layers: int = 2
     zero_stage: int = 0
     deepspeed: bool = False
@@ -97,6 +100,7 @@ class Training(Struct, frozen=True):
     checkpoints_kept: int = 1
     save_only_model: bool = False
     merge: bool = True
+    file_bytes: int = 0
 
     @property
     def parameters(self) -> int:
