@@ -13,6 +13,7 @@ from math import ceil
 from ftgen.diagnostics import Severity
 from ftgen.trainers import trackers
 from ftgen.trainers.llamafactory import EMBEDDINGS, TARGETS, joined
+from ftgen.trainers.quantization import DEQUANTIZED
 from ftgen.validation import rule
 from ftgen.validation.rules.trainer.arguments import reporters
 from ftgen.validation.rules.trainer.setting import BOTH, TRAINING, Findings, TrainerArguments
@@ -24,8 +25,6 @@ HOPPER = 9.0
 # Bits by method (model/model_utils/quantization.py), which quantizes on the fly by no other method.
 METHOD_BITS = {"bnb": (4, 8), "hqq": (1, 2, 3, 4, 5, 6, 8), "eetq": (8,)}
 NO_NPU_METHODS = frozenset({"gptq", "awq", "hqq", "eetq", "aqlm", "quanto"})
-# Weights that LLaMA-Factory turns back into 16 bits while loading.
-DEQUANTIZED = frozenset({"mxfp4", "fp8"})
 
 # Packages by argument: `_check_extra_dependencies` (hparams/parser.py).
 SWITCH_PACKAGES = {
