@@ -10,24 +10,6 @@ from ftgen.diagnostics import Rejected
 
 
 @pytest.mark.parametrize(
-    ("overrides", "kept"),
-    [
-        ((), 1),
-        (("save_total_limit=3",), 3),
-        (("save_total_limit=-1", "max_steps=1000", "save_steps=100"), 10),
-        (("save_total_limit=0", "max_steps=1050", "save_steps=100"), 11),
-        (("max_steps=1000", "save_steps=100"), 10),
-        (("save_total_limit=3", "max_steps=1000", "save_steps=100"), 3),
-        (("save_total_limit=30", "max_steps=1000", "save_steps=100"), 10),
-        (("save_strategy=epoch", "num_train_epochs=4"), 4),
-        (("max_steps=9000000000000000000", "save_steps=1"), 2**31),
-    ],
-)
-def test_without_a_limit_every_checkpoint_stays(described, overrides, kept):
-    assert described(*(f"trainer.args.{word}" for word in overrides)).checkpoints_kept == kept
-
-
-@pytest.mark.parametrize(
     "word", ["resize_vocab=true", "add_tokens=abc", "add_special_tokens=abc", "new_special_tokens_config=/mnt/models/t"]
 )
 def test_a_new_vocabulary_trains_both_embeddings(described, word):

@@ -99,8 +99,8 @@ def test_quantizing_the_base_never_makes_weights_larger(training):
 
 
 @given(trainings)
-def test_more_kept_checkpoints_take_more_space(training):
-    more = replace(training, checkpoints_kept=training.checkpoints_kept + 1)
+def test_more_checkpoints_take_more_space(training):
+    more = replace(training, checkpoints=training.checkpoints + 1)
     assert estimate(more).workspace_gib > estimate(training).workspace_gib
 
 

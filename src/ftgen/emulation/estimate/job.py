@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from math import ceil, isfinite
+from math import ceil
 from typing import Any
 
 from ftgen import lower
 from ftgen.emulation import estimate as estimates
-from ftgen.emulation.estimate import Estimate, Shape, Training, Verdict
-from ftgen.emulation.estimate.training import SWITCHES
+from ftgen.emulation.estimate import Estimate, Shape, Training, Verdict, checkpoints
+from ftgen.emulation.estimate.training import SWITCHES, number
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.text import kube
 from ftgen.trainers import image, llamafactory, quantization, sharding
@@ -20,8 +20,6 @@ from ftgen.trainers.llamafactory import Configurations
 _STAGES = ("pt", "sft", "rm", "dpo", "kto")
 _REFERENCE_FREE = ("orpo", "simpo")
 _FLASH = ("auto", "fa2")
-# Beyond it, sizes are refused by the rules that compare them, and floats would overflow.
-_MOST_CHECKPOINTS = 2**31
 
 
 def fit_summary(spec: Spec, estimate: Estimate | None) -> dict[str, Any] | None:
@@ -87,18 +85,18 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         shape=shape,
         method=_method(args, bits),
         stage=stage,  # type: ignore[arg-type]  # narrowed above
-        batch=_number(args, "per_device_train_batch_size", 8),
-        accumulation=_number(args, "gradient_accumulation_steps", 1),
-        cutoff_len=_number(args, "cutoff_len", 2048),
+        batch=number(args, "per_device_train_batch_size", 8),
+        accumulation=number(args, "gradient_accumulation_steps", 1),
+        cutoff_len=number(args, "cutoff_len", 2048),
         checkpointing=not args.get("disable_gradient_checkpointing"),
         precision="bf16" if args.get("bf16") else "fp16" if args.get("fp16") else "fp32",
-        lora_rank=_number(args, "lora_rank", 8),
+        lora_rank=number(args, "lora_rank", 8),
         lora_target=_target(args),
-        oft_block=_number(args, "oft_block_size", 32),
-        oft_rank=_number(args, "oft_rank", 0),
+        oft_block=number(args, "oft_block_size", 32),
+        oft_rank=number(args, "oft_rank", 0),
         quantization_bit=bits,
         comes_quantized=spec.model.quantization is not None,
-        freeze_layers=_number(args, "freeze_trainable_layers", 2),
+        freeze_layers=number(args, "freeze_trainable_layers", 2),
         **_sharding(args, spec.world_size),
         world=spec.world_size,
         devices=spec.hardware.devices,
@@ -109,7 +107,7 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         flash_attn=_attention(spec, shape, args),
         liger=bool(args.get("enable_liger_kernel")),
         asft=bool(args.get("use_asft_loss")),
-        checkpoints_kept=_checkpoints_kept(args),
+        checkpoints=checkpoints.most(spec, args),
         save_only_model=bool(args.get("save_only_model")),
         merge=trainer.merge,
         file_bytes=quantization.file_bytes(spec.model) or 0,
@@ -119,7 +117,7 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
 def _quantized_bits(spec: Spec, args: Mapping[str, Any]) -> int | None:
     """Return the bits of the base's linear layers; how a base comes wins over `quantization_bit`."""
     kind = spec.model.quantization
-    return quantization.memory_bits(kind) if kind else _number(args, "quantization_bit", 0) or None
+    return quantization.memory_bits(kind) if kind else number(args, "quantization_bit", 0) or None
 
 
 def _method(args: Mapping[str, Any], bits: int | None) -> Any:
@@ -151,7 +149,7 @@ def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
         return {"optimizer": "block" if args.get("badam_mode", "layer") == "layer" else "no state"}
     for states, rank in _RANKS.items():
         if args.get(SWITCHES[states]):
-            return {"optimizer": states, "optimizer_rank": _number(args, rank, 16)}
+            return {"optimizer": states, "optimizer_rank": number(args, rank, 16)}
     if args.get("use_muon") or args.get("use_adam_mini"):
         return {"optimizer": "one moment"}
     name = str(args.get("optim", "adamw_torch"))
@@ -169,31 +167,6 @@ def _additional(args: Mapping[str, Any]) -> str:
     if modules:
         return llamafactory.joined(modules)
     return llamafactory.joined(llamafactory.EMBEDDINGS) if llamafactory.resizes_vocabulary(args) else ""
-
-
-def _checkpoints_kept(args: Mapping[str, Any]) -> int:
-    """Return how many checkpoints stay; without a positive limit all do, and 1 is assumed where that is not known.
-
-    How many steps an epoch has depends on the rows.
-    """
-    limit, saved = _number(args, "save_total_limit", 0), _saves(args)
-    kept = saved if limit <= 0 else min(limit, saved) if saved else limit
-    return min(max(1, kept), _MOST_CHECKPOINTS)
-
-
-def _saves(args: Mapping[str, Any]) -> int:
-    """Return how many checkpoints the training saves; 0: not known."""
-    strategy, steps = args.get("save_strategy", "steps"), _number(args, "max_steps", -1)
-    epochs, interval = args.get("num_train_epochs", 3.0), _number(args, "save_steps", 500)
-    if strategy == "steps" and steps > 0 and interval > 0:
-        return -(-steps // interval)
-    is_known = strategy == "epoch" and steps <= 0 and isinstance(epochs, float) and isfinite(epochs)
-    return ceil(epochs) if is_known else 0
-
-
-def _number(args: Mapping[str, Any], name: str, default: int) -> int:
-    value = args.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
 def _sharding(args: Mapping[str, Any], world: int) -> dict[str, Any]:

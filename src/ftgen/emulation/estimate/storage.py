@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftgen.emulation.estimate.device import GIB, PARTITIONED_WEIGHTS, Term, optimizer_bytes
-from ftgen.emulation.estimate.training import Training
+from ftgen.emulation.estimate.training import LEAST_CHECKPOINTS, Training
 
 PROCESS = 5.0
 """GiB of a training process for Python, torch, CUDA's host side and a small tokenised data set."""
@@ -16,6 +16,9 @@ MERGING = 1.25
 
 LFS_COPIES = 2
 """Copies of a file under git-lfs: its object store duplicates what is checked out or pushed."""
+
+CHECKPOINTS = "checkpoints"
+"""Term of the workspace that grows with the number of checkpoints."""
 
 
 def weights_gib(training: Training) -> float:
@@ -84,12 +87,11 @@ def checkpoint_gib(training: Training) -> float:
 def disk(training: Training) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
     """Return the space on the models' volume and on the workspace.
 
-    The workspace holds the kept checkpoints, the new one that is written before the oldest is removed, and the pushed
-    model, which git-lfs copies once more.
+    The workspace holds the checkpoints and the pushed model, which git-lfs copies once more.
     """
     models = Term("base model with its git-lfs objects", LFS_COPIES * files_gib(training))
-    checkpoints = (training.checkpoints_kept + 1) * checkpoint_gib(training)
-    workspace = [Term("checkpoints", checkpoints)]
+    checkpoints = (training.checkpoints or LEAST_CHECKPOINTS) * checkpoint_gib(training)
+    workspace = [Term(CHECKPOINTS, checkpoints)]
     if training.merge or not training.trains_adapter:
         workspace.append(Term("result with its git-lfs objects", LFS_COPIES * _result_gib(training)))
     return (models,), tuple(workspace)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -24,6 +25,15 @@ Adafactor), moments of a projection at random (APOLLO) or by singular vectors (G
 time (BAdam)."""
 SWITCHES: dict[str, str] = {"low rank by SVD": "use_galore", "low rank": "use_apollo", "block": "use_badam"}
 """Arguments that choose the optimizers which train all weights or none, by their states."""
+
+LEAST_CHECKPOINTS = 2
+"""Checkpoints that there is room for in any case, also where it is not known how many are saved."""
+
+
+def number(args: Mapping[str, Any], name: str, default: int) -> int:
+    """Return an argument that is a whole number; the default where it is left out or is something else."""
+    value = args.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
 class Training(Struct, frozen=True):
@@ -61,7 +71,8 @@ class Training(Struct, frozen=True):
         asft: `use_asft_loss`, which compares with a reference model in supervised fine-tuning.
         flash_attn: `flash_attn` as LLaMA-Factory resolves it; `disabled` materialises the attention scores.
         liger: `enable_liger_kernel`, which never materialises the logits.
-        checkpoints_kept: checkpoints that stay on disk (`save_total_limit`, else as many as are saved, if known).
+        checkpoints: checkpoints that lie on disk at once at most: one more than `save_total_limit`, or as many as are
+            saved; null if nothing bounds them.
         save_only_model: whether checkpoints have no optimizer states.
         merge: whether adapters are merged on the CPU into a copy of the base, which is pushed.
         file_bytes: size of the base's files; 0: that of its parameters in half precision.
@@ -97,7 +108,7 @@ class Training(Struct, frozen=True):
     asft: bool = False
     flash_attn: str = "auto"
     liger: bool = False
-    checkpoints_kept: int = 1
+    checkpoints: int | None = LEAST_CHECKPOINTS
     save_only_model: bool = False
     merge: bool = True
     file_bytes: int = 0

@@ -11,7 +11,8 @@ from ftgen.diagnostics import Severity
 from ftgen.emulation import estimate as estimates
 from ftgen.emulation.estimate import Estimate, Verdict
 from ftgen.emulation.estimate.job import available, host_gib, models_gib, smallest_fitting_gib
-from ftgen.spec import LlamaFactory, Spec
+from ftgen.emulation.estimate.storage import CHECKPOINTS, checkpoint_gib
+from ftgen.spec import LlamaFactory, Spec, Volume
 from ftgen.text import kube
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.rules import SPEC
@@ -90,23 +91,49 @@ def _small_claim(spec: Spec, context: Context) -> Iterator[Finding]:
     """A claim that is made for the run is smaller than what will lie on it.
 
     git-lfs keeps every file twice, when it fetches and when it pushes; the workspace holds the checkpoints that
-    stay, one that is being written, and the result.
+    stay, one that is being written, and the result.  Without `save_total_limit` all checkpoints stay; where neither
+    `max_samples` nor `max_steps` says how many they are, a claim that holds few of them fills up in mid-training.
 
-    Refused: `model=qwen3-8b` in a workspace of 5Gi.
-    Write: the size that the help names.
+    Refused: `model=qwen3-8b` in a workspace of 5Gi; `trainer=sft-full model=qwen3-8b trainer.args.max_samples=null`.
+    Write: the size, or the limit, that the help names.
     """
     estimate = context.estimate
     if estimate is None:
         return
+    if estimate.training.checkpoints is None and _is_made(spec, spec.storage.workspace):
+        yield from _unlimited_checkpoints(spec, estimate)
     for key, volume, needed_gib in (
         ("workspace", spec.storage.workspace, estimate.workspace_gib),
         ("models", spec.storage.models, models_gib(spec, estimate)),
     ):
-        is_created = volume.create or lower.is_temporary(spec, volume)
-        if is_created and kube.parse_quantity(volume.size) < Fraction(needed_gib) * _GIB:
+        if _is_made(spec, volume) and kube.parse_quantity(volume.size) < Fraction(needed_gib) * _GIB:
             headline = f"{volume.size} for the {key} are short of the {needed_gib:.1f} GiB that {spec.model.name} needs"
             help_ = f"write storage.{key}.size={ceil(needed_gib)}Gi"
             yield Finding(headline, f"storage.{key}.size", volume.size, help_)
+
+
+def _is_made(spec: Spec, volume: Volume) -> bool:
+    """Return whether a volume is made for the run; one that exists has the size that somebody gave it."""
+    return volume.create or lower.is_temporary(spec, volume)
+
+
+def _unlimited_checkpoints(spec: Spec, estimate: Estimate) -> Iterator[Finding]:
+    """Yield a warning if the workspace holds few of the checkpoints that nothing bounds."""
+    size, gib = spec.storage.workspace.size, checkpoint_gib(estimate.training)
+    others_gib = sum(term.gib for term in estimate.workspace_terms if term.name != CHECKPOINTS)
+    room_gib = max(kube.gibibytes(size) - others_gib, 0)
+    if room_gib < _MANY_CHECKPOINTS * gib:
+        held = int(room_gib / gib)
+        headline = f"nothing bounds how many checkpoints of {gib:.1f} GiB stay; {size} for the workspace hold {held}"
+        # The oldest goes after the newest is written.
+        yield Finding(
+            headline,
+            "trainer.args.save_total_limit",
+            help=f"write trainer.args.save_total_limit={max(held - 1, 1)}",
+        )
+
+
+_MANY_CHECKPOINTS = 10
 
 
 @rule("FT285", "share-beyond-any-card", on=SPEC)
