@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from ftgen import pipeline, runtime
+from ftgen.config.compose import Composer, Request
+from ftgen.diagnostics import Rejected, Severity
 from ftgen.emulation.estimate import Shape, Training, Verdict, estimate, smallest_change, verdict
 
 
@@ -158,3 +161,39 @@ def test_a_quantized_base_keeps_the_rotations(models):
     assert change is not None
     assert change.edits == (("quantization_bit", 4),)
     assert change.estimate.training.trainable == rotated.trainable
+
+
+CARD = ("hardware=full-gpu", "hardware.card.memory=24Gi")
+
+
+@pytest.mark.parametrize(
+    ("words", "proposed"),
+    [
+        (("model=qwen3-14b", *CARD), "quantization_bit"),
+        (("model=qwen3-14b", *CARD, "trainer.args.pissa_init=true"), ""),
+        (("model=qwen3-14b", *CARD, "trainer.args.resize_vocab=true"), "trainer.parallel=z3"),
+        (("model=qwen3-14b", *CARD, "trainer.args.add_tokens=abc"), "trainer.parallel=z3"),
+        (("model=qwen3-14b", *CARD, "trainer.args.fp8=true"), "trainer.parallel=z3"),
+        (("model=qwen3-14b", *CARD, "trainer.args.quantization_method=eetq"), "trainer.parallel=z3"),
+        (("model=qwen3-14b", "hardware=ascend", "hardware.card.memory=24Gi"), "trainer.parallel=z3"),
+        (("model=qwen2.5-72b", *CARD), "quantization_bit"),
+        (("model=qwen3-14b", *CARD, "trainer.args.fp8=true", "trainer.args.use_unsloth=true"), ""),
+        (("model=qwen3-30b-a3b", *CARD), "trainer.parallel=fsdp"),
+        (("model=qwen3-30b-a3b", *CARD, "dataset=preference-pairs", "trainer.args.stage=rm"), "quantization_bit"),
+    ],
+)
+def test_no_proposal_is_refused_by_another_rule(words, proposed):
+    found = diagnostics(*words)
+    [help_] = [diagnostic.help for diagnostic in found if diagnostic.code == "FT280"]
+    mended = diagnostics(*words, *help_.removeprefix("write ").split()) if help_.startswith("write ") else ()
+    before = {diagnostic.code for diagnostic in found}
+    assert not {diagnostic.code for diagnostic in mended if diagnostic.severity is Severity.ERROR} - before
+    named = [word for word in ("quantization_bit", "trainer.parallel=z3", "trainer.parallel=fsdp") if word in help_]
+    assert named == ([proposed] if proposed else [])
+
+
+def diagnostics(*words):
+    try:
+        return pipeline.compile_job(Composer(Request(config_path=runtime.conf_dir())), words).diagnostics
+    except Rejected as refused:
+        return refused.diagnostics

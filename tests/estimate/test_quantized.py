@@ -39,7 +39,7 @@ def weights(training):
 def test_a_base_trains_in_the_bits_that_its_loader_keeps(described, kind, bits, method):
     training = described("model=qwen3-8b", f"model.quantization={kind}", AS_IT_COMES)
     assert (training.quantization_bit, training.method) == (bits, method)
-    assert training.comes_quantized is (kind != "null")
+    assert training.quantizable is (kind == "null")
 
 
 def test_a_quantized_base_weighs_what_qlora_does(described):
@@ -71,7 +71,7 @@ def test_the_help_does_not_quantize_again(compiled, model, kind):
 def test_a_whole_base_is_still_quantized(models):
     one = {"shape": Shape.of(models["qwen3-14b"]["shape"]), "batch": 1, "cutoff_len": 1024}
     assert smallest_change(Training(**one), 24).edits == (("quantization_bit", 4),)
-    assert "quantization_bit" not in dict(smallest_change(Training(**one, comes_quantized=True), 24).edits)
+    assert "quantization_bit" not in dict(smallest_change(Training(**one, quantizable=False), 24).edits)
 
 
 def needs(compiled, *words):

@@ -210,8 +210,8 @@ def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
         adapted = replace(training, method="lora", optimizer="adamw" if switch else training.optimizer)
         yield adapted, edits
         yield from _after(edits, _lighter(adapted))
-    is_whole = training.quantized_bits is None and not training.comes_quantized
-    if training.method in ("lora", "oft") and is_whole and training.zero_stage == 0:
+    is_whole = training.quantized_bits is None and training.zero_stage == 0
+    if training.method in ("lora", "oft") and is_whole and training.quantizable:
         method = "qlora" if training.method == "lora" else training.method
         yield replace(training, method=method, quantization_bit=4), (("quantization_bit", 4),)
 
@@ -224,6 +224,9 @@ def _sharded(training: Training) -> Iterator[tuple[Training, _Edits]]:
     if training.method == "pure_bf16" or training.quantized_bits is not None or training.optimizer in SWITCHES:
         return
     by_fsdp = training.fsdp or training.shape.experts > 0
+    # FSDP cannot spread a reward model's float32 head with frozen weights in half precision.
+    if not training.shardable or (by_fsdp and training.stage == "rm" and training.method != "full"):
+        return
     method: _Edits = (("trainer.parallel", "fsdp"),) if by_fsdp else (("deepspeed", "z3"),)
     nodes = training.world // training.devices
     for devices in (count for count in (1, 2, 4, 8) if count >= training.devices and count * nodes > 1):

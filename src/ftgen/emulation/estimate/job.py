@@ -95,9 +95,10 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         oft_block=number(args, "oft_block_size", 32),
         oft_rank=number(args, "oft_rank", 0),
         quantization_bit=bits,
-        comes_quantized=spec.model.quantization is not None,
+        quantizable=_is_quantizable(spec, args),
         freeze_layers=number(args, "freeze_trainable_layers", 2),
         **_sharding(args, spec.world_size),
+        shardable=not any(map(args.get, _UNSHARDED)),
         world=spec.world_size,
         devices=spec.hardware.devices,
         reference_model=bool(args.get("ref_model")),
@@ -118,6 +119,18 @@ def _quantized_bits(spec: Spec, args: Mapping[str, Any]) -> int | None:
     """Return the bits of the base's linear layers; how a base comes wins over `quantization_bit`."""
     kind = spec.model.quantization
     return quantization.memory_bits(kind) if kind else number(args, "quantization_bit", 0) or None
+
+
+# What keeps a base whole (`_verify_model_args`, hparams/parser.py), and what keeps it together under ZeRO-3.
+_UNQUANTIZED = ("pissa_init", "fp8", "create_new_adapter")
+_UNSHARDED = ("pissa_init", "use_unsloth", "use_kt", "auto_find_batch_size")
+
+
+def _is_quantizable(spec: Spec, args: Mapping[str, Any]) -> bool:
+    """Return whether the base may be quantized to 4 bits; Ascend has no bitsandbytes but one built for it."""
+    is_whole = any(map(args.get, _UNQUANTIZED)) or llamafactory.resizes_vocabulary(args)
+    is_able = spec.hardware.vendor != "ascend" and args.get("quantization_method", "bnb") in ("bnb", "hqq")
+    return is_able and not is_whole and spec.model.quantization is None
 
 
 def _method(args: Mapping[str, Any], bits: int | None) -> Any:

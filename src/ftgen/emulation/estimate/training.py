@@ -54,11 +54,12 @@ class Training(Struct, frozen=True):
         oft_block: `oft_block_size`, the width of the blocks that OFT rotates; 0 where their number is given.
         oft_rank: `oft_rank`, their number.
         quantization_bit: `quantization_bit`, or the bits in memory of a base that comes quantized, or null.
-        comes_quantized: whether the base comes quantized, so that `quantization_bit` has no effect.
+        quantizable: whether the base may be quantized to 4 bits while it is loaded.
         freeze_layers: `freeze_trainable_layers`; only its absolute value matters.
         zero_stage: sharding over the cards as a ZeRO stage: DeepSpeed's stage, or 2 or 3 under FSDP.
         deepspeed: whether a DeepSpeed engine runs the training, at any stage.
         fsdp: whether PyTorch's FSDP shards the training; its float32 weights need no second copy.
+        shardable: whether the weights may be sharded.
         offload_optimizer: whether the host keeps the optimizer states.
         offload_parameters: whether the host keeps the weights.
         world: cards of all nodes together.
@@ -91,11 +92,12 @@ class Training(Struct, frozen=True):
     oft_block: int = 32
     oft_rank: int = 0
     quantization_bit: int | None = None
-    comes_quantized: bool = False
+    quantizable: bool = True
     freeze_layers: int = 2
     zero_stage: int = 0
     deepspeed: bool = False
     fsdp: bool = False
+    shardable: bool = True
     offload_optimizer: bool = False
     offload_parameters: bool = False
     world: int = 1
