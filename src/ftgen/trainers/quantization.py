@@ -7,8 +7,11 @@ from math import ceil
 
 from ftgen.spec import Model
 
-DEQUANTIZED = frozenset({"mxfp4", "fp8"})
-"""Weights that LLaMA-Factory turns back into 16 bits while loading (model/model_utils/quantization.py)."""
+DEQUANTIZED = frozenset({"mxfp4"})
+"""Weights that LLaMA-Factory turns back into 16 bits while loading (model/model_utils/quantization.py).
+
+It asks for fp8 likewise, which transformers 4.57 does not do (FT242).
+"""
 
 SCALE_BITS = Fraction(13, 100)
 """Bits of scales per quantized weight: nf4 with double quantization, blocks of 64 in blocks of 256."""

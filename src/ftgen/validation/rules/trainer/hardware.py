@@ -13,7 +13,6 @@ from math import ceil
 from ftgen.diagnostics import Severity
 from ftgen.trainers import trackers
 from ftgen.trainers.llamafactory import EMBEDDINGS, TARGETS, joined
-from ftgen.trainers.quantization import DEQUANTIZED
 from ftgen.validation import rule
 from ftgen.validation.rules.trainer.arguments import reporters
 from ftgen.validation.rules.trainer.setting import BOTH, TRAINING, Findings, TrainerArguments
@@ -25,6 +24,8 @@ HOPPER = 9.0
 # Bits by method (model/model_utils/quantization.py), which quantizes on the fly by no other method.
 METHOD_BITS = {"bnb": (4, 8), "hqq": (1, 2, 3, 4, 5, 6, 8), "eetq": (8,)}
 NO_NPU_METHODS = frozenset({"gptq", "awq", "hqq", "eetq", "aqlm", "quanto"})
+# Weights whose quantizer says that it does not train (`is_trainable`, transformers/quantizers), which ends the Trainer.
+UNTRAINABLE = frozenset({"auto-round", "fbgemm_fp8", "fp8", "higgs", "quark", "spqr", "vptq"})
 
 # Packages by argument: `_check_extra_dependencies` (hparams/parser.py).
 SWITCH_PACKAGES = {
@@ -92,14 +93,20 @@ def quantization_bits(args: TrainerArguments) -> Findings:
 
 @rule("FT242", "quantized-base", on=TRAINING)
 def quantized_base(args: TrainerArguments) -> Findings:
-    """A base model that comes quantized trains through plain adapters on unsharded weights.
+    """A base model that comes quantized trains through plain adapters on unsharded weights, where it trains at all.
 
-    Why: `configure_quantization` (model/model_utils/quantization.py) and model/adapter.py.
-    Example: a GPTQ model with ZeRO-3, or with `use_dora: true`.
+    Why: `configure_quantization` (model/model_utils/quantization.py) and model/adapter.py.  It asks for mxfp4 and fp8
+    as whole weights, and gets them for mxfp4: `FineGrainedFP8Config` of transformers 4.57 drops `dequantize`
+    (utils/quantization_config.py).  Its Trainer raises for fp8, as for each quantizer that says it does not train
+    (`is_trainable`), and the loading does below compute capability 8.9.
+    Example: a GPTQ model with ZeRO-3, or with `use_dora: true`; `model.quantization=fp8`.
     Instead: the model's whole weights.
     """
-    kind, method = args.facts.quantization, args["finetuning_type"]
-    if not kind or kind in DEQUANTIZED:
+    kind, method = args.quantized_base, args["finetuning_type"]
+    if kind in UNTRAINABLE:
+        headline = f"transformers {args.surface.transformers} does not train {kind} weights"
+        yield args.finding("model_name_or_path", headline, "use the whole weights: another model")
+    if not kind or kind in UNTRAINABLE:
         return
     if args.zero3 or args.fsdp:
         yield args.finding("deepspeed", f"{kind} weights cannot be sharded by ZeRO-3 or FSDP", "use ZeRO-2")

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers import llamafactory, sharding
+from ftgen.trainers.quantization import DEQUANTIZED
 from ftgen.trainers.surface import Surface, surface
 from ftgen.validation import Context, Finding, Scope, Undecided
 
@@ -141,6 +142,11 @@ class TrainerArguments(Struct, frozen=True):
     def needs_reference(self) -> bool:
         """Return whether the stage compares with a frozen copy of the model."""
         return self["stage"] == "dpo" and self["pref_loss"] not in {"orpo", "simpo"}
+
+    @property
+    def quantized_base(self) -> str:
+        """Return how the base model's weights are quantized once they are loaded; empty: they are whole, or unknown."""
+        return "" if self.facts.quantization in DEQUANTIZED else self.facts.quantization
 
     @property
     def zero_stage(self) -> int | None:
