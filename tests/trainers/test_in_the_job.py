@@ -249,3 +249,18 @@ def test_the_bases_files_stay_where_they_describe_the_result(
     _, export, kept = configured(*overrides)
     assert export is not None
     assert (kept, export.get("rope_scaling")) == (keeps, said)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "subject"),
+    [
+        (("model.quantization=gptq",), "model.name"),
+        (("model.quantization=gptq", "trainer.merge=false"), None),
+        (("model.quantization=gptq", "trainer.export.model_name_or_path=/mnt/models/Whole"), None),
+        (("model.quantization=mxfp4",), None),
+        ((), None),
+    ],
+)
+def test_adapters_of_a_quantized_base_are_not_merged_into_it(overrides: tuple[str, ...], subject: str | None) -> None:
+    found = judged(*overrides).get("FT230")
+    assert (found.subject if found else None) == subject

@@ -635,6 +635,19 @@ def test_exports_that_cannot_be(args, about):
     assert judged("export-target", args, {}, command="export") == {(about, ERROR)}
 
 
+@pytest.mark.parametrize(
+    ("args", "facts", "found"),
+    [
+        ({"adapter_name_or_path": "a"}, {"quantization": "gptq"}, {("model_name_or_path", ERROR)}),
+        ({"adapter_name_or_path": "a"}, {"quantization": "fp8"}, {("model_name_or_path", ERROR)}),
+        ({"adapter_name_or_path": "a"}, {"quantization": "mxfp4"}, set()),
+        ({}, {"quantization": "gptq"}, set()),
+    ],
+)
+def test_adapters_merge_into_whole_weights(args, facts, found):
+    assert judged("export-target", args, facts, command="export") == found
+
+
 def test_an_export_names_vllm_only_where_vllm_could_serve():
     assert judged("inference-backend", {"infer_backend": "vllm"}, {}, command="export") == set()
     two = {"infer_backend": "vllm", "adapter_name_or_path": "a,b"}

@@ -35,7 +35,7 @@ def validate_arguments(spec: Spec, configurations: Configurations | None, call: 
     facts = _facts(spec, trainer, configurations.training)
     found = check_arguments(configurations.training, surface, facts, call=call)
     export = configurations.export
-    of_export = check_arguments(export, surface, facts, "export", call) if export else []
+    of_export = check_arguments(export, surface, _facts_of_merge(facts, trainer), "export", call) if export else []
     # The merge takes arguments over from the training: each problem of these is reported once, for the training.
     reported = {(d.code, d.headline) for d in found}
     found += [d for d in of_export if (d.code, d.headline) not in reported]
@@ -94,6 +94,11 @@ def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> Traini
         merged=_merged(trainer),
         **_folders(spec),
     )
+
+
+def _facts_of_merge(facts: TrainingFacts, trainer: LlamaFactory) -> TrainingFacts:
+    """Return the facts of the merge: it may put adapters that a quantized base trained into the whole weights."""
+    return replace(facts, quantization="") if "model_name_or_path" in trainer.export else facts
 
 
 def _merged(trainer: LlamaFactory) -> str | None:

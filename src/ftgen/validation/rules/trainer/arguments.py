@@ -680,15 +680,20 @@ def export_target(args: TrainerArguments) -> Findings:
     """An export has a folder, merges into whole weights only, and is quantized from whole weights with data.
 
     Why: `export_model` (train/tuner.py) and `ExportArguments.__post_init__` (hparams/model_args.py); GPTQ
-    knows 2, 3, 4 and 8 bits (model/model_utils/quantization.py).
-    Example: an adapter with `export_quantization_bit: 4` or `quantization_bit: 4`.
-    Instead: merge first, quantize in a second export.
+    knows 2, 3, 4 and 8 bits (model/model_utils/quantization.py).  A base that comes quantized trains adapters, and
+    `export_model` then raises "Cannot merge adapters to a quantized model".
+    Example: an adapter with `export_quantization_bit: 4` or `quantization_bit: 4`; `model.quantization=gptq`.
+    Instead: merge first, quantize in a second export; `trainer.merge=false`.
     """
     bits, merges = args["export_quantization_bit"], args["adapter_name_or_path"] is not None
     if args.command == "export" and args["export_dir"] is None:
         yield args.finding("export_dir", "the export has no folder", "set export_dir")
     if args.command == "export" and merges and args["quantization_bit"] is not None:
         yield args.finding("quantization_bit", "adapters merge into whole weights only", "leave quantization_bit out")
+    elif args.command == "export" and merges and args.quantized_base:
+        headline = f"adapters merge into whole weights only, and the model comes as {args.quantized_base}"
+        help_ = "write trainer.merge=false, which pushes the adapter, or choose the model's whole weights"
+        yield args.finding("model_name_or_path", headline, help_)
     if args.command == "export" and merges and bits is not None:
         yield args.finding("export_quantization_bit", "merge the adapter before quantizing", "leave it out")
     if bits is not None and args["export_quantization_dataset"] is None:
