@@ -291,9 +291,18 @@ REFUSED = [
     ("misplaced-results", {"output_dir": ""}, {}, "output_dir"),
 ]
 
+# 1000 steps of one card, without rows that are held out.
+ROWS = {
+    "max_samples": 1000,
+    "num_train_epochs": 4,
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 2,
+}
 GALORE = FULL | {"use_galore": True, "optim": "adamw_torch"}
 STABLE = {"lr_scheduler_type": "warmup_stable_decay"}
 EVALUATING = {"eval_strategy": "steps", "val_size": 0.1}
+BEST = EVALUATING | {"load_best_model_at_end": True, "eval_steps": 500}
+STOPPING = EVALUATING | {"early_stopping_steps": 3, "eval_steps": 500, "metric_for_best_model": "loss"}
 EACH = {"eval_strategy": "steps", "eval_dataset": "held,out", "eval_on_each_dataset": True}
 REFUSED += [
     ("work-required", {"dataset": []}, {}, "dataset"),
@@ -403,7 +412,17 @@ WARNED = [
 
 WARNED += [
     ("schedule", {"max_steps": 10, "warmup_steps": 10}, {}, "warmup_steps", WARNING),
+    ("schedule", ROWS | {"warmup_steps": 200}, {"devices": 8}, "warmup_steps", WARNING),
+    ("schedule", ROWS | {"warmup_steps": 900, "val_size": 0.1}, {}, "warmup_steps", WARNING),
+    ("schedule", ROWS | {"warmup_steps": 2000, "dataset": "a,b"}, {}, "warmup_steps", WARNING),
+    ("schedule", ROWS | {"warmup_steps": 2000, "stage": "pt", "packing": False}, {}, "warmup_steps", WARNING),
+    ("schedule", {"warmup_ratio": 1.0}, {}, "warmup_ratio", WARNING),
     ("schedule", {"learning_rate": 5.0}, {}, "learning_rate", WARNING),
+    ("best-model", BEST | {"max_steps": 400}, {}, "eval_steps", WARNING),
+    ("best-model", BEST | ROWS, {"devices": 8}, "eval_steps", WARNING),
+    ("best-model", BEST | {"save_strategy": "best", "max_steps": 400}, {}, "eval_steps", WARNING),
+    ("best-model", STOPPING | {"max_steps": 1500}, {}, "early_stopping_steps", WARNING),
+    ("best-model", STOPPING | {"eval_steps": 0.3}, {}, "early_stopping_steps", WARNING),
     ("unsloth", UNSLOTH, {"devices": 2}, "use_unsloth", WARNING),
     ("unsloth", UNSLOTH, {"vendor": "enflame"}, "use_unsloth", WARNING),
     ("experts-under-zero3", {"deepspeed": Z3}, {"experts": 128}, "deepspeed", WARNING),
@@ -487,6 +506,21 @@ ALLOWED = [
     ("sizes", {"seed": 2**32 - 1, "dataloader_num_workers": 0, "preprocessing_num_workers": None}, {}),
     ("schedule", {"max_steps": 10, "warmup_steps": 9}, {}),
     ("schedule", {"warmup_steps": 100}, {}),
+    ("schedule", ROWS | {"warmup_steps": 100}, {"devices": 8}),
+    ("schedule", ROWS | {"warmup_steps": 900}, {}),
+    ("schedule", ROWS | {"warmup_steps": 1500, "dataset": "a,b"}, {}),
+    ("schedule", ROWS | {"warmup_steps": 2000, "dataset": "a,b", "mix_strategy": "interleave_over"}, {}),
+    ("schedule", ROWS | {"warmup_steps": 2000, "stage": "pt"}, {}),
+    ("schedule", ROWS | {"warmup_steps": 2000, "tokenized_path": "/mnt/work/t"}, {}),
+    ("schedule", ROWS | {"warmup_steps": 2000, "auto_find_batch_size": True}, {}),
+    ("schedule", ROWS | {"warmup_steps": 2000, "deepspeed": Z2 | {"tensor_parallel": {"autotp_size": 2}}}, {}),
+    ("schedule", ROWS | {"warmup_steps": 2000, "lr_scheduler_type": "constant"}, {}),
+    ("schedule", {"warmup_ratio": 1.0, "warmup_steps": 10}, {}),
+    ("best-model", BEST | {"max_steps": 500}, {}),
+    ("best-model", BEST | ROWS, {}),
+    ("best-model", EVALUATING | {"eval_steps": 500, "max_steps": 400}, {}),
+    ("best-model", STOPPING | {"max_steps": 2000}, {}),
+    ("best-model", STOPPING | {"eval_steps": 0.1}, {}),
     ("schedule", {"learning_rate": 5.0, "optim": "sgd"}, {}),
     ("packages", {"optim": "adamw_torch"}, {"packages": frozenset()}),
     ("unsloth", UNSLOTH | {"quantization_bit": 4}, {"vendor": "amd"}),

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from math import isclose
+from math import ceil, isclose, isfinite
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.trainers.llamafactory import NEGLIGIBLE, held_out
+from ftgen.trainers.llamafactory import MOST_ROWS, NEGLIGIBLE, held_out
 from ftgen.trainers.sharding import settings as sharding_settings
 from ftgen.validation import rule
 from ftgen.validation.rules.trainer.setting import BOTH, TRAINING, Findings, TrainerArguments
@@ -67,6 +67,21 @@ LOW_RANK_BASES = {
     "use_galore": ("adamw_torch", "adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit", "adafactor"),
     "use_apollo": ("adamw_torch",),
 }
+# Schedulers without a warm-up (`get_scheduler`, optimization.py of transformers).
+WITHOUT_WARMUP = frozenset({"constant", "reduce_lr_on_plateau"})
+# Arguments that bring rows which `max_samples` does not bound, or share them out by another size of batch.
+UNCOUNTED = (
+    "tokenized_path",
+    "streaming",
+    "auto_find_batch_size",
+    "per_gpu_train_batch_size",
+    "accelerator_config",
+    "parallelism_config",
+    "use_hyper_parallel",
+    "use_mca",
+)
+# Strategies of `mix_strategy` that repeat no row (data/data_utils.py).
+EACH_ROW_ONCE = frozenset({"concat", "interleave_under"})
 # Metrics of an evaluation in every stage: `Trainer.evaluate` of transformers counts these by itself.
 PLAIN_METRICS = frozenset({"loss", "runtime", "samples_per_second", "steps_per_second"})
 # Arguments that DeepSpeed's settings repeat (`trainer_config_process`, integrations/deepspeed.py of transformers).
@@ -135,11 +150,53 @@ def validation_split(args: TrainerArguments) -> Findings:
 
 
 def _split_of_all(args: TrainerArguments, size: float) -> Findings:
-    rows = args["max_samples"] * max(1, len(args.names("dataset")))
+    rows = _rows_let_in(args)
     cut = held_out(size, rows)
     if 0 < rows <= cut:
         headline = f"a validation split of {cut} rows leaves none to train on: max_samples lets in {rows}"
         yield args.finding("val_size", headline, "set a smaller val_size, or a larger max_samples")
+
+
+def _rows_let_in(args: TrainerArguments) -> int:
+    return int(args["max_samples"]) * max(1, len(args.names("dataset")))
+
+
+def most_steps(args: TrainerArguments) -> int | None:
+    """Return a step beyond which the training does not come, by `max_steps` or the rows; None where none is known."""
+    if args["max_steps"] > 0:
+        return int(args["max_steps"])
+    rows, batch, accumulated = (
+        _most_rows(args),
+        args["per_device_train_batch_size"],
+        args["gradient_accumulation_steps"],
+    )
+    if rows is None or min(rows, batch, accumulated) < 1:
+        return None
+    batches = -(-rows // (batch * args.facts.processes))
+    steps = args["num_train_epochs"] * -(-batches // accumulated)
+    return ceil(steps) if isfinite(steps) else None
+
+
+def _most_rows(args: TrainerArguments) -> int | None:
+    """Return how many rows `max_samples` leaves to train on at most; None where they are more, or not known.
+
+    Rows of plain text are cut into several where they are packed, as they are unless `packing` says otherwise
+    (data/processor/pretrain.py); packing puts rows of conversations together.
+    """
+    is_cut = args["stage"] == "pt" and args["packing"] is not False
+    repeats = len(args.names("dataset")) > 1 and args["mix_strategy"] not in EACH_ROW_ONCE
+    if args["max_samples"] is None or is_cut or repeats or args.first(*UNCOUNTED) or _divides_layers(args):
+        return None
+    rows = min(_rows_let_in(args), MOST_ROWS)
+    return rows - held_out(args["val_size"], rows)
+
+
+def _divides_layers(args: TrainerArguments) -> bool:
+    """Return whether DeepSpeed may share each layer among processes, which then read the same rows."""
+    if args["deepspeed"] is None:
+        return False
+    settings = sharding_settings(args["deepspeed"])
+    return not settings or "tensor_parallel" in settings
 
 
 @rule("FT207", "evaluation-data", on=TRAINING)
@@ -744,7 +801,8 @@ def best_model(args: TrainerArguments) -> Findings:
     `save_only_model` beside DeepSpeed and FSDP.  Early stopping asks for the metric of the best model and for
     evaluation (`EarlyStoppingCallback`).  The metric is one that the evaluation counts: supervised fine-tuning counts
     accuracy for `compute_accuracy` alone (train/sft/workflow.py), and with `eval_on_each_dataset` each metric has the
-    name of a data set; the first evaluation raises for another.
+    name of a data set; the first evaluation raises for another.  Where the training ends before the first evaluation,
+    no model is the best; early stopping compares as many evaluations as it waits for with the one before them.
     Example: `load_best_model_at_end: true, save_steps: 500, eval_steps: 300`.
     Instead: `eval_steps: 250`.
     """
@@ -756,6 +814,7 @@ def best_model(args: TrainerArguments) -> Findings:
         yield args.finding("save_strategy", headline, "set metric_for_best_model: loss")
     yield from _early_stopping(args)
     yield from _metric_that_is_counted(args)
+    yield from _evaluations_that_come(args)
     if not args["load_best_model_at_end"] or args["save_strategy"] == "best":
         return
     saves, evaluates = args["save_strategy"], args["eval_strategy"]
@@ -776,6 +835,31 @@ def _early_stopping(args: TrainerArguments) -> Findings:
         yield args.finding("early_stopping_steps", headline, "set load_best_model_at_end: true")
     if args["eval_strategy"] == "no":
         yield args.finding("early_stopping_steps", "early stopping needs evaluation", "set eval_strategy: steps")
+
+
+def _evaluations_that_come(args: TrainerArguments) -> Findings:
+    evaluations, patience = _most_evaluations(args), args["early_stopping_steps"]
+    if evaluations is None:
+        return
+    if evaluations == 0 and (args["load_best_model_at_end"] or args["save_strategy"] == "best"):
+        headline = f"the first evaluation would come after the last step, of {_count(args, most_steps(args) or 0)}"
+        help_ = "set smaller eval_steps and save_steps: 0.1 is a tenth of the training"
+        yield args.finding("eval_steps", headline, help_, Severity.WARNING)
+    if patience is not None and evaluations <= patience:
+        headline = f"early stopping compares {patience + 1} evaluations, and there are at most {evaluations}"
+        help_ = "set smaller eval_steps, or leave early_stopping_steps out"
+        yield args.finding("early_stopping_steps", headline, help_, Severity.WARNING)
+
+
+def _most_evaluations(args: TrainerArguments) -> int | None:
+    """Return how many evaluations by steps the training has at most; None where nobody knows."""
+    interval = args["eval_steps"] or args["logging_steps"]
+    if args["eval_strategy"] != "steps" or not interval > NEGLIGIBLE:
+        return None
+    if interval < 1:
+        return int(1 / interval)
+    steps = most_steps(args)
+    return None if steps is None else int(steps // interval)
 
 
 def _compares_models(args: TrainerArguments) -> bool:
@@ -835,8 +919,9 @@ def schedule(args: TrainerArguments) -> Findings:
     keys of its own (optimization.py), a warm-up is not negative, and only worker processes prefetch and persist.  Of
     the two phases of warmup_stable_decay LLaMA-Factory fills in the one that is missing by shares of the whole
     (`create_custom_scheduler`, train/trainer_utils.py), after which a learning rate of 0 may be left.
-    A training that ends within its warm-up never has its learning rate.
-    Example: `lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: "no"`.
+    A training that ends within its warm-up never has its learning rate: `max_steps` ends it, or the rows that
+    `max_samples` lets in, shared among all cards.
+    Example: `lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: "no"`; `warmup_steps: 200` on eight cards.
     Instead: `lr_scheduler_type: cosine`.
     """
     scheduler, ratio, cache_steps = args["lr_scheduler_type"], args["warmup_ratio"], args["torch_empty_cache_steps"]
@@ -850,9 +935,6 @@ def schedule(args: TrainerArguments) -> Findings:
         )
     if ratio is not None and not 0 <= ratio <= 1:
         yield args.finding("warmup_ratio", f"warmup_ratio is between 0 and 1, not {ratio}", "set warmup_ratio: 0.1")
-    if 0 < args["max_steps"] <= args["warmup_steps"]:
-        headline = f"{args['max_steps']} steps end within a warm-up of {args['warmup_steps']}"
-        yield args.finding("warmup_steps", headline, f"set warmup_steps: {args['max_steps'] // 10}", Severity.WARNING)
     if args["learning_rate"] > DIVERGING_RATE and "sgd" not in args["optim"]:
         headline = f"a training with a learning rate of {args['learning_rate']:g} diverges"
         yield args.finding("learning_rate", headline, "write trainer.lr=2e-4", Severity.WARNING)
@@ -867,6 +949,23 @@ def schedule(args: TrainerArguments) -> Findings:
         yield args.finding(
             "torch_empty_cache_steps", f"emptying the cache every {cache_steps} steps cannot be", "leave it out"
         )
+    yield from _endless_warmup(args)
+
+
+def _endless_warmup(args: TrainerArguments) -> Findings:
+    if args["lr_scheduler_type"] in WITHOUT_WARMUP:
+        return
+    steps, warmup = most_steps(args), args["warmup_steps"]
+    if steps is not None and 0 < steps <= warmup:
+        headline = f"{_count(args, steps)} end within a warm-up of {warmup}"
+        yield args.finding("warmup_steps", headline, f"set warmup_steps: {steps // 10}", Severity.WARNING)
+    elif warmup == 0 and args["warmup_ratio"] == 1:
+        headline = "the warm-up is the whole training"
+        yield args.finding("warmup_ratio", headline, "set warmup_ratio: 0.1", Severity.WARNING)
+
+
+def _count(args: TrainerArguments, steps: int) -> str:
+    return f"{steps} steps" if args["max_steps"] > 0 else f"at most {steps} steps"
 
 
 def _scheduler_arguments(args: TrainerArguments, scheduler: str) -> Findings:
