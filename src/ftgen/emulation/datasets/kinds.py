@@ -398,7 +398,7 @@ CUT = _note(
 UNUSED = _note(
     "FT732",
     "rows beyond max_samples",
-    """`max_samples` (1000, if nobody sets it) leaves rows out. They are read all the same.
+    """`max_samples` (1000, if nobody sets it; none for `pretrain`) leaves rows out. They are read all the same.
 
     Refused: 2000 rows, and `max_samples: 1000`
 
