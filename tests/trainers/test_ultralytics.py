@@ -117,6 +117,49 @@ def test_the_pipeline_asks() -> None:
     assert [d.code for d in refused.value.diagnostics] == ["FT201"]
 
 
+@pytest.mark.parametrize(
+    ("words", "headline"),
+    [
+        (("trainer.args.batch=-1",), "the size of a batch is found on one card alone, and there are 2"),
+        (("trainer.args.batch=0.7",), "the size of a batch is found on one card alone, and there are 2"),
+        (("trainer.args.batch='0.7'",), "the size of a batch is found on one card alone, and there are 2"),
+        (("trainer.args.batch=1",), "a batch of 1 is less than an image for each of 2 cards"),
+        (
+            ("trainer.args.batch=-1", "trainer.args.device='0,1'"),
+            "the size of a batch is found on one card alone, and there are 2",
+        ),
+        (
+            ("trainer.args.batch=-1", "trainer.args.device=[0,1]"),
+            "the size of a batch is found on one card alone, and there are 2",
+        ),
+        (
+            ("trainer.args.batch=null", "hardware.nodes=1", "hardware.devices=32"),
+            "a batch of 16 is less than an image for each of 32 cards",
+        ),
+        (("trainer.args.batch=2",), None),
+        (("trainer.args.batch=-1", "trainer.args.device=0"), None),
+        (("trainer.args.batch=-1", "hardware.devices=1"), None),
+        (("trainer.args.batch=-1", "hardware=cpu"), None),
+        (("trainer.args.batch=-1", "trainer.package=null"), None),
+        (
+            ("trainer.args.batch=-1", "hardware=ascend"),
+            "the size of a batch is found on one card alone, and there are 2",
+        ),
+    ],
+)
+def test_a_batch_is_shared_out_among_the_cards(words: tuple[str, ...], headline: str | None) -> None:
+    found = told_of_the_job("hardware=full-gpu", "hardware.devices=2", HELD, *words).get("FT044")
+    assert (found.headline if found else None) == headline
+
+
+def told_of_the_job(*words: str) -> dict[str, Diagnostic]:
+    try:
+        found = compiled("trainer=yolo", *words).diagnostics
+    except Rejected as refused:
+        found = refused.diagnostics
+    return {d.code: d for d in found}
+
+
 # ---- the real program --------------------------------------------------------------------------------
 
 # Arguments whose values `check_cfg` judges by code of their own.
