@@ -364,6 +364,53 @@ def test_a_model_and_a_data_set_have_folders_of_their_own(reject: Reject) -> Non
     assert run([words[0], "dataset.url=https://a.org/a/x", "-o", "-"])[0] == 0
 
 
+TOKENS = "trainer.args.tokenized_path"
+
+
+@pytest.mark.parametrize(
+    ("words", "severity", "help_"),
+    [
+        (("dataset=identity-alauda,hf-sharegpt",), "error", "/mnt/models/t-${dataset.name}"),
+        (("trainer.cutoff_len=512,1024",), "error", "/mnt/models/t-${trainer.cutoff_len}"),
+        (
+            ("trainer.args.packing=true,false", "dataset.revision=v1,v2"),
+            "error",
+            "/mnt/models/t-${dataset.revision}-${trainer.args.packing}",
+        ),
+        (("model.template=qwen,qwen3",), "error", "/mnt/models/t-${model.template}"),
+        (("model=qwen3-0.6b,qwen3-1.7b",), "warning", "/mnt/models/t-${model.name}"),
+    ],
+)
+def test_jobs_of_a_sweep_do_not_take_each_other_s_tokens(words: tuple[str, ...], severity: str, help_: str) -> None:
+    sweep = ("-m", "storage=nfs", "-q", *words)
+    said = run([*sweep, f"{TOKENS}=/mnt/models/t"])[1]
+    assert f"{severity}[FT045]" in said
+    assert f"help: write '{TOKENS}={help_}'\n" in said
+    told = run([*sweep, f"{TOKENS}={help_}"])[1]
+    assert "error[FT045]" not in told
+    assert "warning[FT045]" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "severity"),
+    [
+        ((f"{TOKENS}=/mnt/models/t",), "note"),
+        (("-m", "trainer.lr=1e-4,2e-4", f"{TOKENS}=/mnt/models/t"), "note"),
+        ((f"{TOKENS}=tokens",), "warning"),
+        ((f"{TOKENS}='/mnt/workspace/$(JOB_NAME)/t'",), "warning"),
+        ((f"{TOKENS}=tokens", "storage=local-path"), None),
+        ((f"{TOKENS}=/tmp/t",), None),
+        ((f"{TOKENS}=/mnt/models/t-${{model.name}}-${{dataset.name}}",), None),
+        (("-m", f"{TOKENS}=/mnt/models/Qwen3-0.6B-identity_alauda,/mnt/models/b"), None),
+        ((), None),
+    ],
+)
+def test_tokens_that_lie_there_are_told_of(words: tuple[str, ...], severity: str | None) -> None:
+    said = run(["storage=nfs", *words, "-q"])[1]
+    found = [word for word in ("error", "warning", "note") if f"{word}[FT045]" in said]
+    assert found == ([severity] if severity else [])
+
+
 @pytest.mark.parametrize("end", ["..", ".", ".git", "..git"])
 def test_a_folder_does_not_lead_out_of_the_volume(reject: Reject, end: str) -> None:
     folder = end.removesuffix(".git")

@@ -1,4 +1,4 @@
-"""Rules about the folders of the models volume, which are called after repositories and shared by jobs."""
+"""Rules about folders that jobs share: those of the models volume, called after repositories, and those of tokens."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen import lower
-from ftgen.spec import Spec
+from ftgen.diagnostics import Severity
+from ftgen.spec import LlamaFactory, Spec
 from ftgen.spec.types import repository_name
+from ftgen.text import kube
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.rules import ROLLOUT
+from ftgen.validation.rules.outputs import folder_of
+from ftgen.validation.rules.trainer.setting import is_within
 
 _SECTIONS = ("model", "dataset")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -86,3 +90,83 @@ def _value(spec: Spec, key: str) -> Any:
     for step in key.split("."):
         value = value.get(step) if isinstance(value, dict) else getattr(value, step, None)
     return value
+
+
+_TOKENS = "trainer.args.tokenized_path"
+# Arguments that decide what becomes of a row (`_get_preprocessed_dataset`, data/loader.py).
+_TOKENIZING = frozenset(
+    {
+        "cutoff_len",
+        "dataset",
+        "dataset_dir",
+        "default_system",
+        "enable_thinking",
+        "eval_dataset",
+        "interleave_probs",
+        "mask_history",
+        "max_samples",
+        "mix_strategy",
+        "neat_packing",
+        "packing",
+        "stage",
+        "template",
+        "tool_format",
+        "train_on_prompt",
+        "val_size",
+    }
+)
+
+
+@rule("FT045", "tokens-for-several", on=ROLLOUT)
+def _tokens(spec: Spec, context: Context) -> Iterator[Finding]:
+    """Tokens that one training saved are taken by others, or by its next pod, whatever these are to be trained on.
+
+    `get_dataset` of LLaMA-Factory (data/loader.py) saves the tokens to `tokenized_path`, and where that folder holds
+    anything it reads them from there and ignores each other argument about data. So jobs of one sweep train on what the
+    first of them tokenized: a sweep over what decides the tokens is refused, over models warned of, since some have one
+    tokenizer. A pod that was stopped while it saved leaves a part of the tokens, by which the next one fails. Of other
+    paths on a volume that stays a note reminds, where they do not name model and data set.
+
+    Refused: `-m dataset=identity-alauda,hf-sharegpt trainer.args.tokenized_path=/mnt/models/tokens`.
+    Write: `'trainer.args.tokenized_path=/mnt/models/tokens-${model.name}-${dataset.name}'`, or none.
+    """
+    path = spec.trainer.args.get("tokenized_path") if isinstance(spec.trainer, LlamaFactory) else None
+    if not isinstance(path, str) or not path:
+        return
+    folder, volumes = folder_of(spec, path), (spec.storage.workspace, spec.storage.models)
+    if not any(is_within(folder, v.path) and not lower.is_temporary(spec, v) for v in volumes):
+        return
+    if "JOB_NAME" in kube.references(folder):
+        headline = f"a pod that was stopped while it saved tokens leaves a part of them in {path}: the next one fails"
+        yield Finding(headline, _TOKENS, path, "leave it out: each run tokenizes by itself", Severity.WARNING)
+    elif _TOKENS not in context.swept:
+        yield from _shared_tokens(spec, context, path)
+
+
+def _shared_tokens(spec: Spec, context: Context, path: str) -> Iterator[Finding]:
+    keys = [f"{key}.name" if key in _SECTIONS else key for key in sorted(context.swept) if _decides_tokens(key)]
+    untold = [key for key in keys if not _is_told(_value(spec, key), path, path)]
+    if untold:
+        headline = f"jobs of this sweep want different tokens in {path}, by {untold[0]}: all take those of the first"
+        name = "-".join((path, *(f"${{{key}}}" for key in keys)))
+        severity = Severity.WARNING if set(untold) <= _SOME_AGREE else None
+        yield Finding(headline, _TOKENS, path, f"write '{_TOKENS}={name}'", severity)
+    elif not all(_is_told(_value(spec, key), path, None) for key in ("model.name", "dataset.name")):
+        headline = f"the tokens that lie in {path} are trained on, whatever model, data set and arguments are chosen"
+        help_ = f"where several jobs save them, write '{_TOKENS}={path}-${{model.name}}-${{dataset.name}}'"
+        yield Finding(headline, _TOKENS, path, help_, Severity.NOTE)
+
+
+# Models, and revisions of one, may have one tokenizer.
+_SOME_AGREE = frozenset({"model.name", "model.url", "model.revision"})
+
+
+def _decides_tokens(key: str) -> bool:
+    """Return whether a key decides what tokens the rows become; trainers as such may agree."""
+    first, _, rest = key.partition(".")
+    if first == "trainer":
+        return rest.removeprefix("args.") in _TOKENIZING
+    return key in {*_SECTIONS, *_SOME_AGREE, "model.template"} or rest.partition(".")[0] in _OF_ROWS.get(first, ())
+
+
+_OF_ROWS = {"dataset": ("name", "url", "revision", "folder", "info")}

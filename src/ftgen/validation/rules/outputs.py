@@ -30,7 +30,7 @@ def _shared(spec: Spec, context: Context) -> Iterator[Finding]:
     """
     kept = [v for v in (spec.storage.workspace, spec.storage.models) if not lower.is_temporary(spec, v)]
     for key, output in _outputs(spec).items():
-        folder = _folder(spec, output)
+        folder = folder_of(spec, output)
         is_kept = any(is_within(folder, volume.path) for volume in kept)
         if is_kept and "JOB_NAME" not in kube.references(folder) and key not in context.swept:
             who = "all jobs of this sweep write" if context.swept else "every run writes"
@@ -50,15 +50,15 @@ def _beyond(spec: Spec) -> Iterator[Finding]:
     """
     mounts = [spec.storage.workspace.path, spec.storage.models.path]
     for key, output in _outputs(spec).items():
-        folder = _folder(spec, output)
+        folder = folder_of(spec, output)
         if not output.startswith("/") and not any(is_within(folder, mount) for mount in mounts):
             name = posixpath.basename(folder) if output.strip("./") else "output"
             help_ = f"write {key}={name}: each run has a folder of its own"
             yield Finding(f"{output} is {folder}, on no volume of the job", key, output, help_)
 
 
-def _folder(spec: Spec, output: str) -> str:
-    """Return the path of a folder of results: a workspace that stays has a folder for each run."""
+def folder_of(spec: Spec, output: str) -> str:
+    """Return the path of a folder that a run writes: a workspace that stays has a folder for each run."""
     workspace = spec.storage.workspace
     own = "" if lower.is_temporary(spec, workspace) else llamafactory.JOB_NAME
     return posixpath.normpath(posixpath.join(workspace.path, own, output))
