@@ -61,7 +61,8 @@ OPTIMIZER_PACKAGES = (
 )
 METHOD_PACKAGES = {"bnb": "bitsandbytes", "hqq": "hqq", "eetq": "eetq"}
 
-
+# Repository of the attention that is chosen for gpt-oss (model/model_utils/attention.py).
+GPT_OSS_KERNEL = "kernels-community/vllm-flash-attn3"
 # By which `configure_rope` stretches the positions of a model that it does not train (model/model_utils/rope.py).
 MERGED_FACTOR = 2
 
@@ -162,13 +163,14 @@ def _is_older_than(args: TrainerArguments, needed: float) -> bool:
 
 @rule("FT244", "attention-on-card", on=TRAINING)
 def attention_on_card(args: TrainerArguments) -> Findings:
-    """FlashAttention needs the card it was written for.
+    """FlashAttention needs the card it was written for, and for gpt-oss a model hub.
 
     Why: FlashAttention-2 is built for compute capability 8.0 and up; torch_npu has its own behind the same
     name.  `fa3` is in the choices, but `configure_attn_implementation` (model/model_utils/attention.py)
-    raises for it with every model but gpt-oss, where it is chosen by itself.
-    Example: `flash_attn: fa2` on a T4.
-    Instead: `flash_attn: sdpa`.
+    raises for it with every model but gpt-oss, where it is chosen by itself: its kernel comes from a repository
+    of the hub (`load_and_register_kernel`, integrations/hub_kernels.py of transformers), by the package kernels.
+    Example: `flash_attn: fa2` on a T4; a gpt-oss model with `HF_HUB_OFFLINE=1`, as it is by default.
+    Instead: `flash_attn: sdpa`; `hardware.env.HF_HUB_OFFLINE=0`.
     """
     if args["flash_attn"] == "fa2" and (args.facts.vendor == "cpu" or _is_older_than(args, AMPERE)):
         yield args.finding(
@@ -182,6 +184,10 @@ def attention_on_card(args: TrainerArguments) -> Findings:
         yield args.finding(
             "flash_attn", "the trainer has no fa3 but for gpt-oss on Hopper cards", "set flash_attn: auto"
         )
+    if args.facts.template == "gpt_oss" and args.facts.offline:
+        headline = f"for gpt-oss the trainer fetches {GPT_OSS_KERNEL} from a model hub, and is kept offline"
+        help_ = "write hardware.env.HF_HUB_OFFLINE=0, unless the image holds it in its hub's cache"
+        yield args.finding("model_name_or_path", headline, help_, Severity.WARNING)
 
 
 @rule("FT245", "ascend-limits", on=TRAINING)
