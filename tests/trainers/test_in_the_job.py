@@ -264,3 +264,19 @@ def test_the_bases_files_stay_where_they_describe_the_result(
 def test_adapters_of_a_quantized_base_are_not_merged_into_it(overrides: tuple[str, ...], subject: str | None) -> None:
     found = judged(*overrides).get("FT230")
     assert (found.subject if found else None) == subject
+
+
+EACH_NODE = ("hardware.nodes=2", "trainer.args.save_on_each_node=true")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_warned"),
+    [
+        ((*KEPT, *EACH_NODE), True),
+        (("storage=local-path", *EACH_NODE), False),
+        (("storage=hostpath", *EACH_NODE), False),
+        ((*KEPT, EACH_NODE[1]), False),
+    ],
+)
+def test_nodes_of_one_storage_do_not_all_save(overrides: tuple[str, ...], is_warned: bool) -> None:
+    assert ("FT297" in told(*overrides)) is is_warned

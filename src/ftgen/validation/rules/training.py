@@ -132,9 +132,11 @@ def _layers(shape: Section) -> frozenset[str]:
 
 
 def _folders(spec: Spec) -> dict[str, Any]:
-    """Return the folders present before the training, the mounts, and whether a later run finds the checkpoints."""
+    """Return the folders present before the training, the mounts, and who finds the checkpoints: later runs, nodes."""
     volumes = [spec.storage.workspace, spec.storage.models]
-    kept = [volume.path.rstrip("/") for volume in volumes if not lower.is_temporary(spec, volume)]
+    staying = [volume for volume in volumes if not lower.is_temporary(spec, volume)]
+    kept = [volume.path.rstrip("/") for volume in staying]
+    claimed = [volume.path for volume in staying if not volume.host_path]
     fetched = [llamafactory.model_path(spec)] if spec.model.url or spec.storage.cache else []
     fetched += [llamafactory.dataset_path(spec)] if spec.dataset.url else []
     output = posixpath.join(spec.storage.workspace.path, spec.trainer.output)
@@ -142,4 +144,5 @@ def _folders(spec: Spec) -> dict[str, Any]:
         "folders": (*kept, *fetched),
         "mounts": tuple(volume.path.rstrip("/") for volume in volumes),
         "resumes": any(is_within(output, folder) for folder in kept),
+        "shared": any(is_within(output, folder) for folder in claimed),
     }

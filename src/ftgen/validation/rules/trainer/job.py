@@ -266,11 +266,13 @@ def decided_by_the_job(args: TrainerArguments) -> Findings:
 
 @rule("FT297", "misplaced-results", on=TRAINING)
 def misplaced_results(args: TrainerArguments) -> Findings:
-    """The trainer writes to a volume of the job, and not into the folder of the merge.
+    """The trainer writes to a volume of the job, once, and not into the folder of the merge.
 
     Why: outside its volumes a container writes to the node's own disk, which holds little, fails where the file system
     is read only, and is gone when the container restarts: neither checkpoints nor a result that failed to be pushed
     are found again.  The script replaces the merge's folder as a whole, with what the trainer wrote if it lies there.
+    With `save_on_each_node` a process of every node writes all files under the same names (training_args.py of
+    transformers, which warns of nodes with one storage).
     Example: `output_dir: /tmp/output`, `trainer.export.export_dir=output_models`.
     Instead: `output_dir: output_models`, which lies in the run's folder on the workspace.
     """
@@ -290,3 +292,8 @@ def misplaced_results(args: TrainerArguments) -> Findings:
     if merged is not None and is_within(posixpath.join("/", output), posixpath.join("/", merged)):
         headline = f"the merge would replace {merged}, and the training writes into {output}"
         yield args.finding("output_dir", headline, "write trainer.export.export_dir=output_models_merged")
+    if args["save_on_each_node"] and args.facts.nodes > 1 and args.facts.shared:
+        headline = (
+            f"{args.facts.nodes} nodes write the same files into one folder, {output} on a volume that they share"
+        )
+        yield args.finding("save_on_each_node", headline, "leave it out", Severity.WARNING)

@@ -42,6 +42,7 @@ class TrainingFacts(Struct, frozen=True, kw_only=True):
         packages: packages of the image that the trainer may ask for, by their own names.
         processors: processor cores that the pod may use.
         resumes: whether a pod that replaces another finds the other's checkpoints.
+        shared: whether the nodes have one folder for what they write.
         folders: folders that have their content before the training starts.
         mounts: folders on which a volume is mounted.
         offline: whether the trainer is kept from model hubs.
@@ -71,6 +72,7 @@ class TrainingFacts(Struct, frozen=True, kw_only=True):
     packages: frozenset[str] | None = None
     processors: float | None = None
     resumes: bool = False
+    shared: bool = False
     folders: tuple[str, ...] | None = None
     mounts: tuple[str, ...] = ()
     offline: bool = True
