@@ -765,14 +765,18 @@ def export_target(args: TrainerArguments) -> Findings:
 
 @rule("FT231", "overwriting", on=TRAINING)
 def overwriting(args: TrainerArguments) -> Findings:
-    """A pod that is replaced starts over when it may overwrite its output.
+    """A pod that is replaced starts over when it may overwrite its output, or when nothing is saved before the end.
 
     Why: `get_train_args` (hparams/parser.py) looks for the last checkpoint in `output_dir` only without
-    `overwrite_output_dir`; a retried pod on a kept volume would lose what it had.
-    Example: `overwrite_output_dir: true`.
-    Instead: `false`: the run resumes by itself.
+    `overwrite_output_dir`; a retried pod on a kept volume would lose what it had.  With `save_strategy: "no"` there is
+    no checkpoint (`DefaultFlowCallback`, trainer_callback.py of transformers).
+    Example: `overwrite_output_dir: true`; `save_strategy: "no"` with a workspace that stays.
+    Instead: `false`: the run resumes by itself; `save_strategy: steps`.
     """
-    if args["overwrite_output_dir"] and args["resume_from_checkpoint"] is None and not never_resumes(args):
+    if args["save_strategy"] == "no" and args["do_train"] and args.facts.resumes:
+        headline = "nothing is saved before the end: a replaced pod trains from the start again"
+        yield args.finding("save_strategy", headline, "set save_strategy: steps", Severity.WARNING)
+    elif args["overwrite_output_dir"] and args["resume_from_checkpoint"] is None and not never_resumes(args):
         headline = "overwrite_output_dir makes a replaced pod train from the start again"
         yield args.finding("overwrite_output_dir", headline, "set trainer.resume=true", Severity.WARNING)
 
