@@ -19,6 +19,7 @@ Z2 = {"zero_optimization": {"stage": 2}}
 Z3 = {"zero_optimization": {"stage": 3}}
 FULL = {"finetuning_type": "full"}
 PPO = {"stage": "ppo", "reward_model": "r"}
+DPO = {"stage": "dpo", "adapter_name_or_path": "a"}
 UNSLOTH = {"use_unsloth": True}
 LAYERS = {"modules": frozenset({"q_proj", "k_proj", "v_proj", "o_proj"})}
 KEPT = {"resumes": True}
@@ -396,6 +397,10 @@ WARNED = [
     ("overwriting", {"save_strategy": "no", "overwrite_output_dir": True}, KEPT, "save_strategy", WARNING),
     ("overwriting", {"save_strategy": "no", "overwrite_output_dir": True}, {}, "overwrite_output_dir", WARNING),
     ("misplaced-results", {"save_on_each_node": True}, {"nodes": 2, "shared": True}, "save_on_each_node", WARNING),
+    ("adapter", DPO, {}, "adapter_name_or_path", WARNING),
+    ("adapter", DPO | {"stage": "kto"}, {}, "adapter_name_or_path", WARNING),
+    ("adapter", DPO | {"create_new_adapter": True}, {"quantization": "gptq"}, "adapter_name_or_path", WARNING),
+    ("adapter", DPO | {"create_new_adapter": True, "deepspeed": Z3}, {}, "adapter_name_or_path", WARNING),
     ("attention-on-card", {}, {"template": "gpt_oss"}, "model_name_or_path", WARNING),
     ("trackers", {"report_to": None}, {}, "report_to", WARNING),
     ("deepspeed-file", {"deepspeed": "ds-z3-config.json"}, {}, "deepspeed", WARNING),
@@ -503,6 +508,11 @@ ALLOWED = [
     ("misplaced-results", {"save_on_each_node": True}, {"nodes": 2, "resumes": True}),
     ("misplaced-results", {"save_on_each_node": True}, {"shared": True}),
     ("misplaced-results", {}, {"nodes": 2, "shared": True}),
+    ("adapter", DPO | {"create_new_adapter": True}, {}),
+    ("adapter", DPO | {"ref_model": "r", "ref_model_adapters": "a"}, {}),
+    ("adapter", DPO | {"pref_loss": "orpo"}, {}),
+    ("adapter", {"adapter_name_or_path": "a"}, {}),
+    ("adapter", DPO | {"do_train": False, "do_eval": True, "val_size": 0.1}, {}),
     ("packages", {"report_to": "mlflow", "deepspeed": Z2}, {"packages": frozenset({"mlflow", "deepspeed"})}),
     ("packages", {"report_to": "mlflow"}, {}),
     ("template-of-model", {"template": "qwen3"}, {"template": "qwen3"}),

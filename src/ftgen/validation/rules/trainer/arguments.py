@@ -459,12 +459,15 @@ def helper_quantization(args: TrainerArguments) -> Findings:
 
 @rule("FT217", "adapter", on=BOTH)
 def adapter(args: TrainerArguments) -> Findings:
-    """Only LoRA starts from an adapter.
+    """Only LoRA starts from an adapter, and one that is trained on is no part of what preferences are compared with.
 
     Why: `_verify_model_args` (hparams/parser.py), for OFT too; several adapters cannot be loaded under ZeRO-3
-    (model/adapter.py).
-    Example: `adapter_name_or_path: a, finetuning_type: full`.
-    Instead: `finetuning_type: lora`, which merges OFT adapters too.
+    (model/adapter.py).  For LoRA `create_ref_model` (train/trainer_utils.py) makes no reference of its own, and DPO and
+    KTO compare with the model whose adapter is off (`disable_adapter`, train/dpo/trainer.py, train/kto/trainer.py): the
+    base without what supervised fine-tuning taught, if the adapter is of that.  `create_new_adapter` merges it first,
+    except where nothing can be merged (`_setup_lora_tuning`, model/adapter.py).
+    Example: `adapter_name_or_path: a, finetuning_type: full`; `stage: dpo, adapter_name_or_path: a`.
+    Instead: `finetuning_type: lora`, which merges OFT adapters too; `create_new_adapter: true`.
     """
     if args["adapter_name_or_path"] is None:
         return
@@ -476,6 +479,20 @@ def adapter(args: TrainerArguments) -> Findings:
         )
     elif args.zero3 and len(args.names("adapter_name_or_path")) > 1:
         yield args.finding("adapter_name_or_path", "ZeRO-3 loads one adapter", "merge the others first")
+    elif (args.needs_reference or args["stage"] == "kto") and args["do_train"] and args["ref_model"] is None:
+        yield from _reference_without_adapter(args)
+
+
+def _reference_without_adapter(args: TrainerArguments) -> Findings:
+    keeps_base = args.zero3 or args.quantized_base or args["quantization_bit"] or args.first("use_unsloth", "use_kt")
+    if args["create_new_adapter"] and not keeps_base:
+        return
+    trained = args.names("adapter_name_or_path")[-1]
+    headline = f"stage {args['stage']} compares with the base without {trained}, which it goes on to train"
+    help_ = "name the model that it starts from by ref_model and ref_model_adapters"
+    if not keeps_base:
+        help_ = f"set create_new_adapter: true, which merges it into the base first; or {help_}"
+    yield args.finding("adapter_name_or_path", headline, help_, Severity.WARNING)
 
 
 @rule("FT218", "quantized-training", on=BOTH)
