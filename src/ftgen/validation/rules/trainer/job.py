@@ -45,12 +45,13 @@ def resuming(args: TrainerArguments) -> Findings:
     """A pod that replaces another resumes from its checkpoints, which hold the optimizer too.
 
     Why: `Trainer.train` of transformers raises for `resume_from_checkpoint: true` where there is no checkpoint yet,
-    as at every first start; LLaMA-Factory looks for the last one by itself (hparams/parser.py).  `save_only_model`
-    leaves the optimizer out: DeepSpeed then finds no `global_step` folder and raises (integrations/deepspeed.py),
+    as at every first start; LLaMA-Factory looks for the last one by itself (hparams/parser.py).  A path is where the
+    first pod starts from: the script prefers whole checkpoints of the job itself.  `save_only_model` leaves the
+    optimizer out: DeepSpeed then finds no `global_step` folder and raises (integrations/deepspeed.py),
     FSDP finds no `pytorch_model_fsdp.bin` and raises (`_load_from_checkpoint`), and a training of whole models on
     each card goes on with a new optimizer and a learning rate that starts over.
     Example: `save_only_model: true` with `trainer.parallel=z2` and a workspace that stays.
-    Instead: `save_only_model: false`, or `trainer.resume=false`; and no `resume_from_checkpoint`.
+    Instead: `save_only_model: false`, or `trainer.resume=false`; and no `resume_from_checkpoint: true`.
     """
     checkpoint: Any = args["resume_from_checkpoint"]
     lowered = checkpoint.lower() if isinstance(checkpoint, str) else checkpoint
@@ -61,7 +62,7 @@ def resuming(args: TrainerArguments) -> Findings:
         headline = "resume_from_checkpoint: false makes a replaced pod train from the start beside its checkpoints"
         help_ = "leave it out, or write trainer.resume=false"
         yield args.finding("resume_from_checkpoint", headline, help_, Severity.WARNING)
-    elif checkpoint is None and args["save_only_model"]:
+    elif lowered not in (True, "true", False, "false") and args["save_only_model"]:
         yield from _without_optimizer(args)
 
 
