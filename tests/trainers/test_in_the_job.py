@@ -280,3 +280,26 @@ EACH_NODE = ("hardware.nodes=2", "trainer.args.save_on_each_node=true")
 )
 def test_nodes_of_one_storage_do_not_all_save(overrides: tuple[str, ...], is_warned: bool) -> None:
     assert ("FT297" in told(*overrides)) is is_warned
+
+
+PISSA = "trainer.args.pissa_init=true"
+CONVERT = "trainer.args.pissa_convert=true"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "subject"),
+    [
+        ((PISSA,), "trainer.args.pissa_init"),
+        ((PISSA, "trainer.args.pissa_iter=-1"), None),
+        ((PISSA, CONVERT, "trainer.export.adapter_name_or_path=output_models/pissa_converted"), None),
+        ((PISSA, CONVERT, "trainer.merge=false"), None),
+        ((PISSA, CONVERT, "trainer.merge=false", *KEPT), "trainer.args.pissa_convert"),
+        ((PISSA, "trainer.merge=false"), "trainer.args.pissa_init"),
+        ((), None),
+    ],
+)
+def test_a_pissa_adapter_is_merged_into_the_base_that_it_was_trained_on(
+    overrides: tuple[str, ...], subject: str | None
+) -> None:
+    found = judged(*overrides).get("FT221")
+    assert (found.subject if found else None) == subject

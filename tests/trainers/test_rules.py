@@ -24,6 +24,8 @@ UNSLOTH = {"use_unsloth": True}
 LAYERS = {"modules": frozenset({"q_proj", "k_proj", "v_proj", "o_proj"})}
 KEPT = {"resumes": True}
 TIED = {"tied": True, "merged": "m"}
+MERGED = {"merged": "m", "merged_adapter": "o"}
+CONVERTED = {"merged": "m", "merged_adapter": "o/pissa_converted"}
 THERE = {"folders": ("/mnt/work", "/mnt/models/M", "/data/D"), "mounts": ("/mnt/work", "/mnt/models")}
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
@@ -407,6 +409,18 @@ WARNED = [
     ("adapter", DPO | {"stage": "kto"}, {}, "adapter_name_or_path", WARNING),
     ("adapter", DPO | {"create_new_adapter": True}, {"quantization": "gptq"}, "adapter_name_or_path", WARNING),
     ("adapter", DPO | {"create_new_adapter": True, "deepspeed": Z3}, {}, "adapter_name_or_path", WARNING),
+    ("pissa", {"pissa_init": True}, MERGED, "pissa_init", WARNING),
+    ("pissa", {"pissa_init": True, "pissa_convert": True}, MERGED, "pissa_init", WARNING),
+    (
+        "pissa",
+        {"pissa_init": True, "adapter_name_or_path": "a", "create_new_adapter": True},
+        MERGED,
+        "pissa_init",
+        WARNING,
+    ),
+    ("pissa", {"pissa_init": True}, {}, "pissa_init", WARNING),
+    ("pissa", {"pissa_init": True, "pissa_convert": True}, KEPT, "pissa_convert", WARNING),
+    ("pissa", {"pissa_init": True, "pissa_convert": True}, CONVERTED | KEPT, "pissa_convert", WARNING),
     ("attention-on-card", {}, {"template": "gpt_oss"}, "model_name_or_path", WARNING),
     ("trackers", {"report_to": None}, {}, "report_to", WARNING),
     ("deepspeed-file", {"deepspeed": "ds-z3-config.json"}, {}, "deepspeed", WARNING),
@@ -473,7 +487,15 @@ ALLOWED = [
     ("sizes", {"finetuning_type": "oft", "oft_rank": 8, "oft_block_size": 0}, {}),
     ("adapter", {"adapter_name_or_path": "a,b", "deepspeed": Z2}, {}),
     ("quantized-training", {"finetuning_type": "oft", "quantization_bit": 4}, {}),
-    ("pissa", {"stage": "dpo", "pref_loss": "orpo", "pissa_init": True}, {}),
+    ("pissa", {"stage": "dpo", "pref_loss": "orpo", "pissa_init": True}, CONVERTED),
+    ("pissa", {"pissa_init": True, "pissa_iter": -1}, MERGED),
+    ("pissa", {"pissa_init": True, "pissa_convert": True}, {}),
+    ("pissa", {"pissa_init": True, "pissa_convert": True}, CONVERTED),
+    ("pissa", {"pissa_init": True, "pissa_convert": True, "overwrite_output_dir": True}, CONVERTED | KEPT),
+    ("pissa", {"pissa_init": True, "pissa_convert": True, "save_strategy": "no"}, CONVERTED | KEPT),
+    ("pissa", {"pissa_init": True, "pissa_iter": -1, "pissa_convert": True}, MERGED | KEPT),
+    ("pissa", {"pissa_init": True, "adapter_name_or_path": "a"}, MERGED),
+    ("pissa", {"pissa_init": True, "use_unsloth": True}, MERGED),
     ("low-rank-optimizers-in-parallel", FULL | {"use_badam": True, "deepspeed": Z3}, {}),
     ("low-rank-optimizers-in-parallel", GALORE | {"galore_layerwise": True}, {"torchrun": False}),
     ("low-rank-optimizers-in-parallel", FULL | {"use_badam": True, "deepspeed": "/etc/ds.json"}, {}),

@@ -32,7 +32,7 @@ def validate_arguments(spec: Spec, configurations: Configurations | None, call: 
         headline = f"the arguments of LLaMA-Factory {trainer.version} are not known"
         return [error("FT103", headline, "trainer.version", trainer.version, f"use one of {known}")]
     surface = arguments.surface(trainer.version)
-    facts = _facts(spec, trainer, configurations.training)
+    facts = _facts(spec, trainer, configurations)
     found = check_arguments(configurations.training, surface, facts, call=call)
     export = configurations.export
     of_export = check_arguments(export, surface, _facts_of_merge(facts, trainer), "export", call) if export else []
@@ -65,12 +65,12 @@ def _at_origin(diagnostic: Diagnostic, given: Mapping[str, object]) -> Diagnosti
     return replace(diagnostic, subject=_ORIGINS[name])
 
 
-def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> TrainingFacts:
+def _facts(spec: Spec, trainer: LlamaFactory, configurations: Configurations) -> TrainingFacts:
     hardware, shape, info = spec.hardware, spec.model.shape, spec.dataset.info
     return TrainingFacts(
         nodes=hardware.nodes,
         devices=hardware.devices,
-        torchrun=spec.world_size > 1 or "deepspeed" in args,
+        torchrun=spec.world_size > 1 or "deepspeed" in configurations.training,
         vendor=hardware.vendor,
         card=hardware.card.name or "",
         bf16=hardware.card.bf16,
@@ -92,8 +92,14 @@ def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> Traini
         offline=str(hardware.env.get("HF_HUB_OFFLINE", "1")).lower() in _TRUE,
         tracker=spec.tracking.report_to,
         merged=_merged(trainer),
+        merged_adapter=next(iter(_adapters(configurations)[-1:]), ""),
         **_folders(spec),
     )
+
+
+def _adapters(configurations: Configurations) -> tuple[str, ...]:
+    """Return the adapters that the merge puts into the base."""
+    return llamafactory.named((configurations.export or {}).get("adapter_name_or_path"))
 
 
 def _facts_of_merge(facts: TrainingFacts, trainer: LlamaFactory) -> TrainingFacts:

@@ -8,6 +8,7 @@ the data set and the image are in `hardware`.
 from __future__ import annotations
 
 import difflib
+import posixpath
 from collections.abc import Mapping
 from math import ceil, isclose, isfinite
 from typing import Any
@@ -62,6 +63,8 @@ SCHEDULER_KEYS = {
     ),
 }
 STABLE_DECAY_STEPS = ("num_stable_steps", "num_decay_steps")
+# Of `pissa_iter`: the singular values are computed, not approached.
+EXACT = -1
 # Optimizers that LLaMA-Factory's own low-rank optimizers are made from (train/trainer_utils.py).
 LOW_RANK_BASES = {
     "use_galore": ("adamw_torch", "adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit", "adafactor"),
@@ -582,17 +585,39 @@ def lora_only(args: TrainerArguments) -> Findings:
 
 @rule("FT221", "pissa", on=BOTH)
 def pissa(args: TrainerArguments) -> Findings:
-    """PiSSA rewrites the base weights, so nothing may compare with or shard them meanwhile.
+    """PiSSA rewrites the base weights: nothing may compare with or shard them meanwhile, nor add to them as they were.
 
     Why: `FinetuningArguments.__post_init__` refuses it in PPO, KTO and DPO with a reference model;
-    `get_train_args` refuses it under ZeRO-3.
-    Example: `stage: kto, pissa_init: true`.
-    Instead: `pissa_init: false`.
+    `get_train_args` refuses it under ZeRO-3.  The adapter fits a base without the part that it began with, which PEFT
+    takes out whenever it loads it (`pissa_init`, peft/tuners/lora/layer.py): by random numbers, and in the merge others
+    than in the training, unless `pissa_iter` is -1.  Servers such as vLLM add it to the whole base.  What is to be used
+    is the adapter that `pissa_convert` writes to pissa_converted (LLaMA-Factory's issue 6171), which leaves out what
+    `additional_target` trains, and after a resume what came before (`PissaConvertCallback`, train/callbacks.py).
+    Example: `stage: kto, pissa_init: true`; `pissa_init: true` with the default `trainer.merge=true`.
+    Instead: `pissa_init: false`; `pissa_iter: -1`; or `pissa_convert: true` with
+    `trainer.export.adapter_name_or_path=output_models/pissa_converted`.
     """
     if args["pissa_init"] and (args["stage"] in {"ppo", "kto"} or args.needs_reference):
         yield args.finding("pissa_init", f"pissa_init does not work in stage {args['stage']}", "set pissa_init: false")
     if args["pissa_init"] and args.zero3:
         yield args.finding("pissa_init", "pissa_init does not work under ZeRO-3", "use ZeRO-2 or pissa_init: false")
+    is_new = args["adapter_name_or_path"] is None or args["create_new_adapter"]
+    if args["pissa_init"] and args["do_train"] and is_new and not args.first("use_unsloth", "use_kt"):
+        yield from _pissa_in_the_result(args)
+
+
+def _pissa_in_the_result(args: TrainerArguments) -> Findings:
+    is_converted = args.facts.merged is None or posixpath.basename(args.facts.merged_adapter) == "pissa_converted"
+    if args.facts.merged is None and not args["pissa_convert"]:
+        headline = "the adapter fits a base without what it began with, and not the base: servers would add to that"
+        help_ = "set pissa_convert: true, and serve the adapter in pissa_converted; or write trainer.merge=true"
+        yield args.finding("pissa_init", headline, help_, Severity.WARNING)
+    elif not is_converted and args["pissa_iter"] != EXACT:
+        headline = "the merge takes another part out of the base than the training did: it draws other random numbers"
+        yield args.finding("pissa_init", headline, f"set pissa_iter: {EXACT}, which draws none", Severity.WARNING)
+    if is_converted and args["pissa_convert"] and args.resumes:
+        headline = "a pod that replaces another converts only what it trained itself since the checkpoint"
+        yield args.finding("pissa_convert", headline, "write trainer.resume=false", Severity.WARNING)
 
 
 @rule("FT222", "low-rank-optimizers", on=BOTH)

@@ -72,7 +72,7 @@ def _drops_checkpoints(args: TrainerArguments) -> bool:
 
 
 def _without_optimizer(args: TrainerArguments) -> Findings:
-    if not args.facts.resumes or args["overwrite_output_dir"] or args["save_strategy"] == "no" or not args["do_train"]:
+    if not args.resumes or not args["do_train"]:
         return
     help_ = "set save_only_model: false, or write trainer.resume=false"
     engine = "DeepSpeed" if args["deepspeed"] else "FSDP" if args.fsdp and args.facts.processes > 1 else ""

@@ -49,6 +49,7 @@ class TrainingFacts(Struct, frozen=True, kw_only=True):
         environment: names of the variables that the user sets in the pod.
         tracker: tracker of runs in the configuration (`tracking.report_to`), such as `mlflow` or `none`.
         merged: folder of the merged result; None: the result is pushed without a merge.
+        merged_adapter: adapter that the merge puts into the base, the last one of several; empty: none.
     """
 
     nodes: int = 1
@@ -79,6 +80,7 @@ class TrainingFacts(Struct, frozen=True, kw_only=True):
     environment: frozenset[str] = frozenset()
     tracker: str = ""
     merged: str | None = None
+    merged_adapter: str = ""
 
     @property
     def processes(self) -> int:
@@ -139,6 +141,11 @@ class TrainerArguments(Struct, frozen=True):
     def evaluates(self) -> bool:
         """Return whether evaluation runs: transformers turns `do_eval` on for any `eval_strategy` but no."""
         return bool(self["do_eval"]) or self["eval_strategy"] != "no"
+
+    @property
+    def resumes(self) -> bool:
+        """Return whether a pod that replaces another goes on from the other's checkpoints."""
+        return self.facts.resumes and not self["overwrite_output_dir"] and self["save_strategy"] != "no"
 
     @property
     def needs_reference(self) -> bool:
