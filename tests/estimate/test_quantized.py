@@ -32,7 +32,6 @@ def weights(training):
         ("aqlm", 2, "qlora"),
         ("quanto", 8, "qlora"),
         ("mxfp4", None, "lora"),
-        ("fp8", None, "lora"),
         ("null", None, "lora"),
     ],
 )
@@ -83,14 +82,15 @@ def needs(compiled, *words):
 
 
 # GB of the weights in the repositories of Qwen2.5-32B-Instruct: as it is, -GPTQ-Int4, and by their number at 8 bits.
-@pytest.mark.parametrize(("kind", "gigabytes"), [("null", 65.5), ("gptq", 19.4), ("fp8", 34.3)])
+@pytest.mark.parametrize(("kind", "gigabytes"), [("null", 65.5), ("gptq", 19.4), ("eetq", 34.3)])
 def test_files_of_a_quantized_base_are_small(compiled, kind, gigabytes):
-    words = ("model=qwen2.5-32b", f"model.quantization={kind}", "hardware=full-gpu", "hardware.devices=8")
+    card = ("hardware=full-gpu", "hardware.devices=8", "trainer.merge=false")
+    words = ("model=qwen2.5-32b", f"model.quantization={kind}", *card)
     assert needs(compiled, *words) == pytest.approx(gigabytes, rel=0.03)
 
 
 def test_files_of_an_unknown_shape_are_quantized_as_a_whole(compiled):
-    words = ("model=qwen2.5-32b", "model.quantization=gptq", "model.shape=null")
+    words = ("model=qwen2.5-32b", "model.quantization=gptq", "model.shape=null", "trainer.merge=false")
     assert needs(compiled, *words) == pytest.approx(16.9, rel=0.01)
 
 
