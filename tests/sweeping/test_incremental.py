@@ -186,7 +186,7 @@ _AXES: dict[str, list[str]] = {
     ],
     "+cluster.labels.team": ["a", "'1'", "'true'", "null"],
     "+hardware.env.HF_TOKEN": ["abcdef", "''"],
-    "+hardware.env.NNODES": ["'$(HOME)'", "'7'"],
+    "+hardware.env.WORDS": ["'$(HOME)'", "'7'"],
     "+hardware.env.API": ["{secret: one, key: a}", "{secret: two, key: a}", "plain"],
     "network.master_port": ["29500", "70"],
     "name": ["one", "two", "'a name of many words that is longer than a label of Kubernetes may be'"],

@@ -8,6 +8,7 @@ the difference on update).  The job has no name yet: `naming` derives it from th
 from __future__ import annotations
 
 from ftgen.lower.devices import resources
+from ftgen.lower.environment import SCRIPT_VARIABLES, script_variable_key
 from ftgen.lower.job import job
 from ftgen.lower.objects import MASTER, TASK, WORKER, Bundle, Identity, Inputs, Object
 from ftgen.lower.plain_job import plain
@@ -18,6 +19,7 @@ from ftgen.lower.tracking import LONGEST_TAG, pushes_tracking_files
 __all__ = [
     "LONGEST_TAG",
     "MASTER",
+    "SCRIPT_VARIABLES",
     "TASK",
     "WORKER",
     "Bundle",
@@ -30,6 +32,7 @@ __all__ = [
     "plain",
     "pushes_tracking_files",
     "resources",
+    "script_variable_key",
     "shared_memory",
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 
@@ -21,6 +21,51 @@ from ftgen.trainers.llamafactory import Configurations
 _WORK_DIR = "/mnt/workspace"
 _OUTPUT = "output_models"
 _GRACE_PERIOD = 60
+
+SCRIPT_VARIABLES: Mapping[str, str] = {
+    "NNODES": "hardware.nodes",
+    "NPROC_PER_NODE": "hardware.devices",
+    "MASTER_PORT": "network.master_port",
+    "PEER_TIMEOUT": "job.peer_timeout",
+    "GRACE_PERIOD": "job.grace_period",
+    "JOB_NAME": "name",
+    "SOURCE_FILES": "hardware.source",
+    "WORK_DIR": "storage.workspace.path",
+    "OUTPUT_DIR": "trainer.output",
+    "OUTPUT_MODEL_URL": "model.output_url",
+    "BASE_MODEL_URL": "model.url",
+    "MODEL_REVISION": "model.revision",
+    "MODEL_DIR": "model.folder",
+    "MODEL_NEEDS_MIB": "model.parameters",
+    "DATASET_URL": "dataset.url",
+    "DATASET_REVISION": "dataset.revision",
+    "DATASET_DIR": "dataset.folder",
+    "DATASET_NEEDS_MIB": "dataset.size",
+    "DATASET_INFO": "dataset.info",
+    "DATASET_NAMES": "dataset.name",
+    "GIT_USER": "cluster.git.secret",
+    "GIT_TOKEN": "cluster.git.secret",
+    "FTGEN_CREDENTIALS": "cluster.git.secret",
+    "TRACKING_DIR": "tracking.volume",
+    "TRACKING_PUSH": "tracking.push",
+    "MLFLOW_SWEEP": "tracking.nested",
+    "REGISTERED_MODEL": "tracking.register",
+    "MUST_REGISTER": "tracking.must_register",
+    # The scripts find these for each pod, or choose them by what the keys above say.
+    **dict.fromkeys(("NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "RAY_ADDRESS", "FORCE_TORCHRUN"), ""),
+    **dict.fromkeys(("VC_TASK_INDEX", "VC_TRAIN_HOSTS", "VC_MASTER_HOSTS", "VC_WORKER_HOSTS"), ""),
+    **dict.fromkeys(("TRAIN_CONFIG", "EXPORT_CONFIG", "EXPORT_DIR", "DATASET_ARGUMENTS"), ""),
+    **dict.fromkeys(("RESTORE_BASE_FILES", "MODEL_CARD"), ""),
+}
+"""Variables that the scripts read or set, each with the key that says the same; empty where no key does."""
+_LLAMAFACTORY_KEYS: Mapping[str, str] = {
+    "TRAIN_CONFIG": "trainer.args",
+    "DATASET_ARGUMENTS": "trainer.args",
+    "OUTPUT_DIR": "trainer.args.output_dir",
+    "EXPORT_CONFIG": "trainer.export",
+    "EXPORT_DIR": "trainer.export.export_dir",
+}
+"""Keys of LLaMA-Factory in place of those above: a command has no such arguments."""
 
 
 def fetch_variables(spec: Spec) -> list[Object]:
@@ -226,6 +271,12 @@ def _card(spec: Spec) -> str:
 
 def _pinned(url: str, revision: str | None) -> str:
     return f"{url} at {revision}" if revision else url
+
+
+def script_variable_key(name: str, spec: Spec) -> str | None:
+    """Return the key that says what a variable tells the scripts; empty if none does, None if they do not read it."""
+    key = SCRIPT_VARIABLES.get(name)
+    return key if key is None or isinstance(spec.trainer, Command) else _LLAMAFACTORY_KEYS.get(name, key)
 
 
 def collective_variables(spec: Spec) -> list[Object]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ftgen import lower, schema
 from ftgen.diagnostics import Severity
 from ftgen.lower import security
-from ftgen.spec import LlamaFactory, Spec, Volume
+from ftgen.spec import Command, LlamaFactory, Spec, Volume
 from ftgen.text import kube
 from ftgen.trainers import image
 from ftgen.validation import RULES, Finding, Rule, rule
@@ -687,6 +687,35 @@ def _chosen(spec: Spec) -> Iterator[Finding]:
             headline = f"{name} chooses cards, which the device plugin does"
             value = spec.hardware.env[name]
             yield Finding(headline, f"hardware.env.{name}", value, "remove it; hardware.devices is the number of cards")
+
+
+@rule("FT042", "variable-of-the-scripts", on=SPEC)
+def _script_variable(spec: Spec) -> Iterator[Finding]:
+    """A variable of the user's own by which the job's scripts are told what the configuration says elsewhere.
+
+    `train.sh`, `prepare.sh`, `launch.sh`, `ray.sh` and `mpi.sh` know the configuration by variables alone.  One that is
+    set beside it has the last word or none: two nodes of which there is one, another command than `trainer.command`,
+    another place than the volume of the workspace.  The estimate, the checks and the objects go by the configuration.
+
+    Refused: `hardware.env.NNODES=2`, `trainer.env.OUTPUT_DIR=/out`.
+    Write: the key that the help names, such as `hardware.nodes=2`; for a program of your own that reads such a
+    variable, `trainer.command: [env, OUTPUT_DIR=/out, PROGRAM, …]`.
+    """
+    environments = {"hardware.env": spec.hardware.env}
+    if isinstance(spec.trainer, Command):
+        environments["trainer.env"] = spec.trainer.env
+    for section, environment in environments.items():
+        for name, value in environment.items():
+            key = lower.script_variable_key(name, spec)
+            if key is not None:
+                headline = f"the job's scripts read {name}, which {key or 'the job itself'} says"
+                yield Finding(headline, f"{section}.{name}", value, _instead_of_variable(spec, name, key))
+
+
+def _instead_of_variable(spec: Spec, name: str, key: str) -> str:
+    instead = f"set {key} instead" if key else "leave it out"
+    own = f"; for the command alone write trainer.command: [env, {name}=VALUE, PROGRAM, …]"
+    return instead + (own if isinstance(spec.trainer, Command) else "")
 
 
 @rule("FT278", "read-only-volume-that-is-written", on=SPEC)
