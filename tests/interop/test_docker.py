@@ -168,7 +168,7 @@ def test_a_vendor_of_the_users_own_is_recognised(capsys: pytest.CaptureFixture[s
     run = "docker run --device /dev/nova0 --device /dev/nova1 -v /opt/nova/lib:/opt/nova/lib -e NOVA_CARDS=0,1 i:1 go"
     found, told = imported(capsys, run)
     assert {"override /hardware": "nova"} in found["defaults"]
-    assert found["hardware"] == {"image": "i:1", "devices": 2}
+    assert (found["hardware"]["image"], found["hardware"]["devices"]) == ("i:1", 2)
     assert "/opt/nova/lib is left out" in told
 
 
@@ -677,3 +677,75 @@ def test_no_limit_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     found, _ = imported(capsys, "docker run --gpus 1 --cpus 0 --memory 0 --shm-size 0 image:1 go")
     assert "per_card" not in found["hardware"]
     assert "storage" not in found
+
+
+# --- variables of ftgen's own scripts ------------------------------------------------------------------
+
+
+def variables(job: dict) -> dict[str, str]:
+    return {each["name"]: each.get("value", "") for each in container(job)["env"]}
+
+
+def test_the_shape_of_the_job_comes_from_its_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    each_pods = "-e NODE_RANK=1 -e MASTER_ADDR=10.0.0.1 -e RANK=1 -e WORLD_SIZE=2 -e LOCAL_RANK=0 -e NPROC_PER_NODE=8"
+    found, told = imported(
+        capsys, f"docker run --gpus 8 -e NNODES=2 -e MASTER_PORT=29501 {each_pods} -e A=1 image:1 torchrun train.py"
+    )
+    assert (found["hardware"]["nodes"], found["network"]) == (2, {"master_port": 29501})
+    assert {"A", "NODE_RANK", "NNODES"}.intersection(found["hardware"]["env"]) == {"A"}
+    for name in ("NODE_RANK", "MASTER_ADDR", "RANK", "WORLD_SIZE", "LOCAL_RANK", "NPROC_PER_NODE"):
+        assert f"note[FT542]: {name} is left out: the job gives each pod its own" in told
+    job = rendered(capsys, "storage=nfs")
+    assert job["spec"]["minAvailable"] == 2
+    assert variables(job).items() >= {"NNODES": "2", "MASTER_PORT": "29501", "NPROC_PER_NODE": "8"}.items()
+    assert container(job)["args"] == ["torchrun", "train.py"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("-e WORK_DIR=/app -e OUTPUT_DIR=/out", ["env", "WORK_DIR=/app", "OUTPUT_DIR=/out"]),
+        ("-w /w -e TRAIN_CONFIG=/cfg/a.yaml", ["env", "--chdir=/w", "TRAIN_CONFIG=/cfg/a.yaml"]),
+        ("-e JOB_NAME=a -e JOB_NAME=b -e FORCE_TORCHRUN=1", ["env", "JOB_NAME=b", "FORCE_TORCHRUN=1"]),
+        ("-e 'MODEL_DIR=/m $(JOB) $X'", ["env", "MODEL_DIR=/m $(JOB) $X"]),
+        ("-e GIT_SSL_NO_VERIFY=1 -e GIT_USER=me", ["env", "GIT_SSL_NO_VERIFY=1", "GIT_USER=me"]),
+        ("-e MASTER_PORT=29501", ["env", "MASTER_PORT=29501"]),
+        ("-e NNODES=2 -e MASTER_PORT=80", ["env", "MASTER_PORT=80"]),
+        ("-e NNODES=auto", ["env", "NNODES=auto"]),
+        ("-e NNODES=1 -e A=1", []),
+    ],
+)
+def test_a_variable_of_the_scripts_is_the_commands_alone(
+    flags: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, told = imported(capsys, f"docker run --gpus 2 {flags} image:1 python train.py")
+    assert found["trainer"]["command"] == [*words, "python", "train.py"]
+    assert "FT042" not in told
+    assert "FT042" not in found["allow"]
+    args = [word.replace("$$", "$") for word in container(rendered(capsys, "storage=nfs"))["args"]]
+    assert args == [*words, "python", "train.py"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("-e GIT_TOKEN=abc123def", "FT561]: GIT_TOKEN is a secret and left out: the job's scripts have a variable"),
+        ("-e NODE_RANK=$RANK", "note[FT542]: NODE_RANK is left out: the job gives each pod its own"),
+        ("-e NODE_RANK", "note[FT542]: NODE_RANK is left out: the job gives each pod its own"),
+        ("-e CUDA_VISIBLE_DEVICES=$CARDS", "CUDA_VISIBLE_DEVICES is left out: the device plugin chooses the cards"),
+        ("-e NNODES=$N", "help: set hardware.nodes"),
+        ("-e OUTPUT_DIR=$OUT", "help: write what it stands for"),
+        ("-e LR=$LR", "help: write hardware.env.LR=VALUE"),
+        ("-e LR=1 -e LR=$LR", "help: write hardware.env.LR=VALUE"),
+    ],
+)
+def test_a_variable_without_its_value_is_told_once(flag: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(f"docker run --gpus 1 {flag} image:1 go\n")
+    assert cli.main(["import", "run.sh", "-o", "."]) == 0
+    name = flag.rpartition("-e ")[2].partition("=")[0]
+    told = capsys.readouterr().err
+    assert said in told
+    assert sum(line.startswith("run.sh:") and name in line for line in told.splitlines()) == 1
+    found = yamlio.read(Path("conf/experiment/image.yaml"))
+    assert name not in found["hardware"].get("env", {})
+    assert rendered(capsys)

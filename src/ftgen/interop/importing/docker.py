@@ -15,10 +15,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note, warning
-from ftgen.interop.importing import cards, container, shell
+from ftgen.diagnostics import Diagnostic, Location, Rejected, error, note, warning
+from ftgen.interop.importing import cards, container, environment, shell
 from ftgen.interop.importing.cards import Cards, Vendor
 from ftgen.interop.importing.container import LEFT_OUT
+from ftgen.interop.importing.environment import Environment, is_secret, is_unresolved, is_value_needless
 from ftgen.interop.importing.flags import PROGRAMS, DockerRun, Option, parse_docker_run, unreadable
 from ftgen.interop.importing.manifest import binary
 from ftgen.interop.importing.mounts import Mount, is_caller_path, lost_help, mounts, size
@@ -26,7 +27,6 @@ from ftgen.interop.importing.proposal import ImportedConfig, Options
 from ftgen.interop.importing.shell import Command, UnclosedError, Word
 from ftgen.text import files, kube
 from ftgen.text.shapes import mapping
-from ftgen.validation.rules import secrets
 
 _CALL = re.compile(
     r"(?:^|&&|\|\||;|\bthen\b|\bdo\b|\bexec\b|\btime\b|\bnohup\b)[ \t]*"
@@ -61,7 +61,10 @@ class DockerImport(Struct, frozen=True):
     def located(self, found: Diagnostic) -> Diagnostic:
         """Locate a diagnostic about the result at the option that caused its subject."""
         names = next((names for pattern, names in _CAUSES.items() if re.search(pattern, found.subject)), ())
-        option = self.run.last(*names) if names else None
+        options = self.run.all(*names)
+        variable = found.subject.removeprefix("hardware.env.")
+        named = [option for option in options if option.value.partition("=")[0] == variable]
+        option = next(reversed(named or options), None)
         word = self.run.image if found.subject.endswith("image") else option.word if option else None
         if match := re.search(r"(?:command|args)(?:\[(\d+)\])?$", found.subject):
             # ftgen's own words and the entrypoint come before those of the command line.
@@ -134,7 +137,7 @@ def read_command(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
     if "\0" in script:
         line = script.count("\n", 0, script.index("\0")) + 1
         raise unreadable("a NUL byte cannot stand in a command line", Location(file, line))
-    variables = {name: value for name, value in shell.assignments(script).items() if not _is_secret(name, value)}
+    variables = {name: value for name, value in shell.assignments(script).items() if not is_secret(name, value)}
     calls = _calls(script, file, variables)
     first = next((call for call in calls if _is_run(call)), None)
     if first is None:
@@ -221,21 +224,22 @@ def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> Doc
     Raises:
         Rejected: FT543, FT558 or FT560, if its command or its cards cannot be determined.
     """
-    resolved, unresolved = _resolved(run)
     vendors = cards.vendors(options)
+    resolved, unresolved = _resolved(run, vendors)
     exposed = _cards(run, vendors, options, hardware)
-    references, secret_options = _references(run, vendors)
-    command = _command(resolved)
+    variables = environment.environment(run, vendors)
+    command = _command(resolved, variables)
     mounted = [mount for mount in mounts(resolved) if not _is_left_out(mount, vendors)]
     option, whole = (hardware, {}) if hardware else _option(exposed.vendor, options)
-    values = {**_values(resolved, exposed, command), **whole}
-    environment = {**dict(_environment(resolved, vendors, secret_options)), **references}
-    values |= {"hardware.env": environment} if environment else {}
+    count = exposed.count or int(options("hardware").get(option, {}).get("devices") or 1)
+    host = _host(resolved, count)
+    values = {**_values(resolved, exposed, command), **host, **whole, **variables.values}
+    values |= {"hardware.env": variables.variables} if variables.variables else {}
     choices = {"model": "none", "dataset": "none", "hardware": option, "trainer": "command", "tracking": "none"}
     patch = container.pod_patch(resolved, mounted)
     imported = ImportedConfig(values["name"], "docker run", choices, values)
-    problems = [*_left_out(resolved, vendors, mounted), *exposed.diagnostics, *unresolved]
-    problems += map(_secret_reference, secret_options)
+    left_out = _left_out(resolved, vendors, mounted)
+    problems = [*left_out, *exposed.diagnostics, *unresolved, *variables.diagnostics]
     if exposed.vendor == cards.NO_CARDS and not hardware:
         problems.append(_no_cards(run))
     return DockerImport(imported, [patch] if patch else [], problems, run)
@@ -243,7 +247,6 @@ def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> Doc
 
 def _values(run: DockerRun, exposed: Cards, command: list[str]) -> dict[str, Any]:
     name = run.last("name")
-    directory = run.last("workdir")
     memory = container.shm_size(run)
     return {
         "name": kube.slug((name.value if name else "") or _stem(run.image.text), _NAME_LIMIT),
@@ -252,9 +255,8 @@ def _values(run: DockerRun, exposed: Cards, command: list[str]) -> dict[str, Any
         "allow.FT260": "as in docker run",
         "hardware.image": run.image.text,
         **({"hardware.devices": exposed.count} if exposed.count else {}),
-        **_host(run, max(exposed.count, 1)),
         **({"storage.shm": memory} if memory else {}),
-        "trainer.command": ["env", f"--chdir={directory.value}", *command] if directory else command,
+        "trainer.command": command,
     }
 
 
@@ -262,18 +264,15 @@ def _stem(image: str) -> str:
     return image.rpartition("/")[2].partition("@")[0].partition(":")[0]
 
 
-def _resolved(run: DockerRun) -> tuple[DockerRun, list[Diagnostic]]:
+def _resolved(run: DockerRun, vendors: list[Vendor]) -> tuple[DockerRun, list[Diagnostic]]:
     """Remove options whose value only the caller's shell knows; return the rest and a diagnostic for each.
 
-    A variable named like a secret gets no diagnostic: a reference to a Secret replaces its value.
+    A variable whose value is not taken over anyway gets none: `environment` tells of it.
     """
-    unresolved = [option for option in run.options if _is_unresolved(option)]
+    unresolved = [option for option in run.options if is_unresolved(option)]
     kept = [option for option in run.options if option not in unresolved]
-    return replace(run, options=kept), [_unresolved(option) for option in unresolved if not _names_secret(option)]
-
-
-def _is_unresolved(option: Option) -> bool:
-    return bool(option.word.unknown) or (option.name == "env" and "=" not in option.value)
+    told = [_unresolved(option) for option in unresolved if not is_value_needless(option, vendors)]
+    return replace(run, options=kept), told
 
 
 def _unresolved(option: Option) -> Diagnostic:
@@ -286,7 +285,7 @@ def _unresolved(option: Option) -> Diagnostic:
         headline = f"the value of {name} is the caller's and not told: the variable is left out"
     else:
         headline = f"{option.spelled} is left out: only the caller's shell knows {_listed(option.word)}"
-    cure = f"write hardware.env.{name}=VALUE" if option.name == "env" else "write what it stands for"
+    cure = environment.cure(option) if option.name == "env" else "write what it stands for"
     return warning("FT560", headline, "", option.value, cure).at(option.word.at)
 
 
@@ -294,8 +293,8 @@ def _listed(word: Word) -> str:
     return " and ".join(dict.fromkeys(word.unknown))
 
 
-def _command(run: DockerRun) -> list[str]:
-    """Return the words that the container runs.
+def _command(run: DockerRun, variables: Environment) -> list[str]:
+    """Return the words that the container runs: `env` first, where it starts elsewhere or with variables of its own.
 
     Raises:
         Rejected: FT543, if only the image gives them or the program; FT560, if only the caller's shell knows one.
@@ -310,7 +309,9 @@ def _command(run: DockerRun) -> list[str]:
         raise Rejected([_unresolved_word(word) for word in unknown])
     if not program and run.words[0].text.startswith("-"):
         raise _no_program(run.words[0])
-    return [*program, *(word.text for word in run.words)]
+    directory = run.last("workdir")
+    changed = [*([f"--chdir={directory.value}"] if directory else []), *variables.words]
+    return [*(["env", *changed] if changed else []), *program, *(word.text for word in run.words)]
 
 
 def _entrypoint(text: str) -> list[str]:
@@ -377,55 +378,6 @@ def _no_cards(run: DockerRun) -> Diagnostic:
     return warning("FT559", headline, "hardware", "cpu", cure).at(run.at)
 
 
-# --- environment ---------------------------------------------------------------------------------------
-
-
-def _environment(run: DockerRun, vendors: list[Vendor], secret_options: Sequence[Option]) -> Iterator[tuple[str, str]]:
-    for option in run.all("env"):
-        name, _, value = option.value.partition("=")
-        if not kube.is_env_name(name):
-            raise unreadable(f"{name!r} cannot name a variable", option.word.at, name)
-        if option not in secret_options and not cards.selects_cards(name, vendors):
-            yield name, value
-
-
-def _references(run: DockerRun, vendors: list[Vendor]) -> tuple[dict[str, dict[str, str]], list[Option]]:
-    """Return a reference to a Secret for each variable that holds a secret, and the options that set these variables.
-
-    The Secret has the variable's name; the user creates it.
-    """
-    last = {option.value.partition("=")[0]: option for option in run.all("env")}
-    found = [
-        option for name, option in last.items() if _names_secret(option) and not cards.selects_cards(name, vendors)
-    ]
-    names = [option.value.partition("=")[0] for option in found]
-    return {name: {"secret": _secret(name), "key": name} for name in names}, found
-
-
-def _secret(variable: str) -> str:
-    return kube.slug(variable.replace("_", "-"), 63)
-
-
-def _secret_reference(option: Option) -> Diagnostic:
-    name = option.value.partition("=")[0]
-    headline = f"{name} is a secret: its value is not taken over, and it is read from the Secret {_secret(name)}"
-    create = f"kubectl create secret generic {_secret(name)} --from-literal={name}=…"
-    cure = f"{create}, or name your own in hardware.env.{name}"
-    return warning("FT561", headline, "", name, cure).at(option.word.at)
-
-
-def _names_secret(option: Option) -> bool:
-    """Return whether an option sets a variable that holds a secret, by its name or its value."""
-    name, equals, value = option.value.partition("=")
-    text = value if equals and not option.word.unknown else "told-by-the-shell"
-    return option.name == "env" and kube.is_env_name(name) and _is_secret(name, text)
-
-
-def _is_secret(name: str, value: str) -> bool:
-    findings = secrets.scan({"env": [{"name": name, "value": value}]})
-    return any(finding.severity is Severity.ERROR for finding in findings)
-
-
 # --- host memory and processors ------------------------------------------------------------------------
 
 
@@ -457,11 +409,6 @@ def _left_out(run: DockerRun, vendors: list[Vendor], mounted: list[Mount]) -> It
         headline = "an ENTRYPOINT of the image is not run: the words after the image are the whole command"
         cure = "write --entrypoint PROGRAM before the image, or --entrypoint '' if it has none"
         yield note(LEFT_OUT, headline, "trainer.command", help=cure).at(run.image.at)
-    for option in run.all("env"):
-        name = option.value.partition("=")[0]
-        if cards.selects_cards(name, vendors):
-            headline = f"{name} is left out: the device plugin chooses the cards of a pod"
-            yield note(LEFT_OUT, headline, "", name).at(option.word.at)
     for option in run.all("device"):
         headline = f"--device {option.value} is left out: a pod gets the devices that a device plugin gives it"
         yield note(LEFT_OUT, headline, "", option.value).at(option.word.at)
