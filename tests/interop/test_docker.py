@@ -749,3 +749,42 @@ def test_a_variable_without_its_value_is_told_once(flag: str, said: str, capsys:
     found = yamlio.read(Path("conf/experiment/image.yaml"))
     assert name not in found["hardware"].get("env", {})
     assert rendered(capsys)
+
+
+# --- what docker gives a container without being asked ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("", {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "HF_DATASETS_OFFLINE": "0"}),
+        ("-e HF_HUB_OFFLINE=", {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "HF_DATASETS_OFFLINE": "0"}),
+        ("-e HF_HUB_OFFLINE=1", {"HF_HUB_OFFLINE": "1"}),
+        ("-e TRANSFORMERS_OFFLINE=yes", {"TRANSFORMERS_OFFLINE": "yes"}),
+        (
+            "-e HF_HUB_OFFLINE=false",
+            {"HF_HUB_OFFLINE": "false", "TRANSFORMERS_OFFLINE": "false", "HF_DATASETS_OFFLINE": "false"},
+        ),
+        (
+            "-e HF_DATASETS_OFFLINE=1",
+            {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "HF_DATASETS_OFFLINE": "1"},
+        ),
+    ],
+)
+def test_the_command_may_ask_the_hub_as_under_docker(
+    flags: str, said: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, told = imported(capsys, f"docker run --gpus 1 {flags} image:1 go")
+    assert found["hardware"]["env"] == said
+    assert ("the command may ask model hubs, as under docker" in told) == (len(said) > 1)
+
+
+def test_a_folder_that_only_the_image_knows_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "the WORKDIR of the image is not told: the command starts in the job's workspace"
+    assert imported(capsys, "docker run --gpus 1 image:1 go")[1].count(said) == 1
+    for flag in ("-w /app", "--workdir=$PWD"):
+        Path("run.sh").write_text(f"docker run --gpus 1 {flag} image:1 go\n")
+        assert cli.main(["import", "run.sh"]) == 0
+        assert said not in capsys.readouterr().err
+    assert cli.main(["import", "--", "docker run --gpus 1 -w app image:1 go"]) == 1
+    assert "FT543]: --workdir app is no absolute path" in capsys.readouterr().err

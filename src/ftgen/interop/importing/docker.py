@@ -238,7 +238,7 @@ def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> Doc
     choices = {"model": "none", "dataset": "none", "hardware": option, "trainer": "command", "tracking": "none"}
     patch = container.pod_patch(resolved, mounted)
     imported = ImportedConfig(values["name"], "docker run", choices, values)
-    left_out = _left_out(resolved, vendors, mounted)
+    left_out = _left_out(resolved, vendors, mounted, has_folder=run.last("workdir") is not None)
     problems = [*left_out, *exposed.diagnostics, *unresolved, *variables.diagnostics]
     if exposed.vendor == cards.NO_CARDS and not hardware:
         problems.append(_no_cards(run))
@@ -310,6 +310,8 @@ def _command(run: DockerRun, variables: Environment) -> list[str]:
     if not program and run.words[0].text.startswith("-"):
         raise _no_program(run.words[0])
     directory = run.last("workdir")
+    if directory and not directory.value.startswith("/"):
+        raise unreadable(f"{directory.spelled} is no absolute path", directory.word.at, directory.value)
     changed = [*([f"--chdir={directory.value}"] if directory else []), *variables.words]
     return [*(["env", *changed] if changed else []), *program, *(word.text for word in run.words)]
 
@@ -402,12 +404,16 @@ def _bounds(name: str) -> tuple[str, str]:
 # --- notes ---------------------------------------------------------------------------------------------
 
 
-def _left_out(run: DockerRun, vendors: list[Vendor], mounted: list[Mount]) -> Iterator[Diagnostic]:
+def _left_out(run: DockerRun, vendors: list[Vendor], mounted: list[Mount], *, has_folder: bool) -> Iterator[Diagnostic]:
     headline = "nothing is pushed: what the command writes stays on the volumes that it writes to"
     yield note(LEFT_OUT, headline, "model.output_url", help="set model.output_url to have the output pushed").at(run.at)
     if not run.last("entrypoint"):
         headline = "an ENTRYPOINT of the image is not run: the words after the image are the whole command"
         cure = "write --entrypoint PROGRAM before the image, or --entrypoint '' if it has none"
+        yield note(LEFT_OUT, headline, "trainer.command", help=cure).at(run.image.at)
+    if not has_folder:
+        headline = "the WORKDIR of the image is not told: the command starts in the job's workspace"
+        cure = "write --workdir FOLDER before the image"
         yield note(LEFT_OUT, headline, "trainer.command", help=cure).at(run.image.at)
     for option in run.all("device"):
         headline = f"--device {option.value} is left out: a pod gets the devices that a device plugin gives it"

@@ -30,6 +30,8 @@ _FOR_THE_COMMAND = SCRIPT_VARIABLES.keys() | {"GIT_SSL_NO_VERIFY", "GIT_SSL_CAIN
 """Variables that the container has already, for the scripts: the command alone can be given others."""
 _SEVERAL = re.compile(r"[2-9]|[1-9][0-9]{1,4}")
 _PORTS = range(1024, 65536)
+_HUB, _HUB_BEFORE, _DATASETS = "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"
+_TRUE = frozenset({"1", "ON", "YES", "TRUE"})
 
 
 class Environment(Struct, frozen=True):
@@ -73,6 +75,9 @@ def environment(run: DockerRun, vendors: list[Vendor]) -> Environment:
     found.values.update(_shape(known))
     found.words.extend(f"{name}={value}" for name, value in _for_the_command(known, found.values))
     found.variables.update({name: value for name, value in known.items() if name not in _FOR_THE_COMMAND})
+    if online := _online(known):
+        found.variables.update(online)
+        found.diagnostics.append(_may_download(run, online))
     return found
 
 
@@ -117,6 +122,28 @@ def cure(option: Option) -> str:
     if name not in SCRIPT_VARIABLES:
         return f"write hardware.env.{name}=VALUE"
     return "set hardware.nodes" if name == "NNODES" else "write what it stands for"
+
+
+# --- hubs ----------------------------------------------------------------------------------------------
+
+
+def _online(known: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which the libraries of Hugging Face ask its hub as they would under docker.
+
+    `train.sh` takes the hub away where nothing is said.  A library that is told nothing does as the hub's client is
+    told (huggingface_hub's constants.py, datasets' config.py), and that one does as transformers is told.
+    """
+    said = known.get(_HUB) or known.get(_HUB_BEFORE) or "0"
+    if said.upper() in _TRUE:
+        return {}
+    return {name: said for name in (_HUB, _HUB_BEFORE, _DATASETS) if not known.get(name)}
+
+
+def _may_download(run: DockerRun, online: Mapping[str, str]) -> Diagnostic:
+    listed = ", ".join(f"{name}={value}" for name, value in online.items())
+    headline = f"{listed}: the command may ask model hubs, as under docker"
+    cure = "remove them from hardware.env where pods reach no hub, or where all that it reads is on its volumes"
+    return note(LEFT_OUT, headline, "hardware.env", "", cure).at(run.at)
 
 
 # --- secrets -------------------------------------------------------------------------------------------
