@@ -788,3 +788,23 @@ def test_a_folder_that_only_the_image_knows_is_told_once(capsys: pytest.CaptureF
         assert said not in capsys.readouterr().err
     assert cli.main(["import", "--", "docker run --gpus 1 -w app image:1 go"]) == 1
     assert "FT543]: --workdir app is no absolute path" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "key"), [("--memory 64g", "memory"), ("--cpus 32", "cpu")])
+@pytest.mark.parametrize("flags", ["--gpus all", "--gpus 2", ""])
+def test_a_limit_that_no_number_divides_is_told(
+    flags: str, option: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, told = imported(capsys, f"docker run {flags} {option} image:1 go")
+    said = f"warning[FT559]: {option} is the whole container's, and is written for each card as if it had 1"
+    assert (said in told) == (flags == "--gpus all")
+    assert (f"divide hardware.per_card.{key} by the number of cards" in told) == (flags == "--gpus all")
+
+
+def test_a_limit_is_divided_by_the_cards_of_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    option = Path("conf/hardware/eight.yaml")
+    option.parent.mkdir(parents=True)
+    option.write_text("# Eight of them.\ndefaults:\n  - full-gpu\n  - _self_\ndevices: 8\n")
+    found, _ = imported(capsys, "hardware=eight", "docker run --gpus all --memory 64g image:1 go")
+    assert found["hardware"]["per_card"]["memory"]["limit"] == "8Gi"
+    assert container(rendered(capsys))["resources"]["limits"]["memory"] == "64Gi"

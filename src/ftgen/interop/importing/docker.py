@@ -242,6 +242,8 @@ def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> Doc
     problems = [*left_out, *exposed.diagnostics, *unresolved, *variables.diagnostics]
     if exposed.vendor == cards.NO_CARDS and not hardware:
         problems.append(_no_cards(run))
+    if exposed.vendor != cards.NO_CARDS and not exposed.count:
+        problems += _undivided(resolved, host, count)
     return DockerImport(imported, [patch] if patch else [], problems, run)
 
 
@@ -395,6 +397,16 @@ def _host(run: DockerRun, count: int) -> dict[str, str]:
         milli = int(Fraction(cpus.value) * 1000 / count)
         found |= dict.fromkeys(_bounds("cpu"), kube.canonical_quantity(f"{milli}m")) if milli else {}
     return found
+
+
+def _undivided(run: DockerRun, host: Mapping[str, str], count: int) -> Iterator[Diagnostic]:
+    """Yield a warning for each limit of the container that is divided by a number of cards nobody told."""
+    for name, resource in (("memory", "memory"), ("cpus", "cpu")):
+        option, key = run.last(name), f"hardware.per_card.{resource}"
+        if option and f"{key}.limit" in host:
+            headline = f"{option.spelled} is the whole container's, and is written for each card as if it had {count}"
+            cure = f"divide {key} by the number of cards when you set hardware.devices, which multiplies it"
+            yield warning("FT559", headline, key, option.value, cure).at(option.word.at)
 
 
 def _bounds(name: str) -> tuple[str, str]:
