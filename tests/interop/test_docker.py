@@ -485,6 +485,7 @@ def test_what_the_script_itself_sets_is_known(capsys: pytest.CaptureFixture[str]
         "docker run --gpus 1 \\\r\n  image:1 go\r\n",
         "# docker run --gpus 4 other:1 x\nsudo -E docker run --gpus 1 image:1 go # and no more\n",
         "cd /srv && docker run --gpus 1 image:1 go && echo done",
+        "set -e\n# cd /srv && docker run --gpus 4 other:1 x; docker run other:1 y\ndocker run --gpus 1 image:1 go",
         "podman run --gpus=1 image:1 go",
         "nerdctl --namespace k8s.io run --gpus 1 image:1 go",
         "docker --context far container run --gpus 1 image:1 go",

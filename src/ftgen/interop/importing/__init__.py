@@ -2,8 +2,8 @@
 
 `manifest` and `docker` read the source into an `ImportedConfig`, `leftover_overlay` patches what its options cannot
 express, and `experiment` writes both as files that render to the same object.  `shell` and `flags` parse a command
-line, `cards` detects the vendor and number of its cards, `mounts` reads its mounts, and `container` converts the other
-options to a pod patch.
+line, `literals` finds what a script sets in it, `cards` detects the vendor and number of its cards, `mounts` reads its
+mounts, `environment` its variables, and `container` converts the other options to a pod patch.
 """
 
 from ftgen.interop.importing.docker import DockerImport, from_docker_run, is_command, read_command

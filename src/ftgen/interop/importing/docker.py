@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error, note, warning
-from ftgen.interop.importing import cards, container, environment, shell
+from ftgen.interop.importing import cards, container, environment, literals, shell
 from ftgen.interop.importing.cards import Cards, Vendor
 from ftgen.interop.importing.container import LEFT_OUT
 from ftgen.interop.importing.environment import Environment, is_secret, is_unresolved, is_value_needless
@@ -34,7 +34,7 @@ _CALL = re.compile(
     r"((?:\S{0,300}/)?(?:" + "|".join(PROGRAMS) + r"))(?=[ \t\\]|$)",
     re.MULTILINE,
 )
-_COMMENT = re.compile(r"(?:^|[ \t])#")
+_COMMENT = re.compile(r"(?:^|[ \t])#", re.MULTILINE)
 _OBJECT = re.compile(r"^[ \t]*[{\"']*apiVersion\b", re.MULTILINE)
 _LONGEST = files.MIB
 """Most characters of a script; the kernel passes a program two million bytes of arguments."""
@@ -137,8 +137,7 @@ def read_command(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
     if "\0" in script:
         line = script.count("\n", 0, script.index("\0")) + 1
         raise unreadable("a NUL byte cannot stand in a command line", Location(file, line))
-    variables = {name: value for name, value in shell.assignments(script).items() if not is_secret(name, value)}
-    calls = _calls(script, file, variables)
+    calls = _calls(script, file)
     first = next((call for call in calls if _is_run(call)), None)
     if first is None:
         raise _no_run(calls, file)
@@ -150,25 +149,31 @@ def read_command(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
         raise unreadable(
             "the command reads its standard input, which a pod has not", first.words[0].at, first.reads, cure
         )
-    return parse_docker_run(first.words), [_further(call) for call in calls if call is not first and _starts(call)]
+    start = first.starts[0]
+    known = literals.known(script, start)
+    told = {name: value for name, value in known.items() if not is_secret(name, value)}
+    words = shell.command(script, start, file, told).words
+    return parse_docker_run(words), [_further(call) for call in calls if call is not first and _starts(call)]
 
 
-def _calls(script: str, file: str, variables: Mapping[str, str]) -> list[Command]:
+def _calls(script: str, file: str) -> list[Command]:
     """Return every call of a container program, without those in the words of another call.
 
     Raises:
         Rejected: FT543, if a quotation or substitution has no end in the first `docker run` or a call before it.
     """
     calls: list[Command] = []
-    at = 0
+    parser = shell.Parser(script, file)
+    at = searched = 0
     while found := _CALL.search(script, at):
         start = found.start(1)
-        line = script.rfind("\n", 0, start) + 1
-        if _COMMENT.search(script, line, start):
-            at = found.end()
+        line = script.rfind("\n", searched, start) + 1
+        if _COMMENT.search(script, line or max(searched - 1, 0), start):
+            at = searched = shell.position_or_end(script.find("\n", start), script)
             continue
+        searched = start
         try:
-            call = shell.command(script, start, file, variables)
+            call = parser.command_at(start)
         except UnclosedError as unclosed:
             if any(map(_is_run, calls)):
                 break
