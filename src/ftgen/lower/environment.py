@@ -24,6 +24,7 @@ _GRACE_PERIOD = 60
 
 SCRIPT_VARIABLES: Mapping[str, str] = {
     "NNODES": "hardware.nodes",
+    "NODES": "hardware.nodes",
     "NPROC_PER_NODE": "hardware.devices",
     "MASTER_PORT": "network.master_port",
     "PEER_TIMEOUT": "job.peer_timeout",
