@@ -191,7 +191,9 @@ def test_a_value_without_quotes_is_split_as_a_shell_splits_it(script: str, comma
     assert words[words.index("image:1") + 1 :] == command
 
 
-@pytest.mark.parametrize("word", ["~/train.py", "~user", "X=~/a", "$FILES", "\"$(echo ')')\"", "$'it\\'s'"])
+@pytest.mark.parametrize(
+    "word", ["~/train.py", "~user", "X=~/a", "$FILES", "\"$(echo ')')\"", "$'it\\'s'", "/{a,b}", "{1..3}"]
+)
 def test_what_only_the_shell_makes_of_a_word_is_refused(
     word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -168,6 +168,7 @@ _INSTEAD = {
     "env-file": "its variables are not read; write them with -e, or in hardware.env",
     "ulimit": "a pod has the limits that the node's container runtime sets",
     "restart": "policies of the job say what happens when a pod fails",
+    "stop-timeout": "set job.grace_period",
     "publish": "pods are reached by their own address; a Service publishes a port",
     "hostname": "pods are named by the job",
     "label": "set labels in the overlay, under metadata",

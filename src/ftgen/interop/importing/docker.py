@@ -159,14 +159,20 @@ def read_command(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
 def _calls(script: str, file: str) -> list[Command]:
     """Return every call of a container program, without those in the words of another call.
 
+    Where the script has calls of its own, one in the text of another command, such as a usage, is none.
+
     Raises:
         Rejected: FT543, if a quotation or substitution has no end in the first `docker run` or a call before it.
     """
     calls: list[Command] = []
     parser = shell.Parser(script, file)
+    own = _own_calls(script)
     at = searched = 0
     while found := _CALL.search(script, at):
         start = found.start(1)
+        if own and start not in own:
+            at = found.end()
+            continue
         line = script.rfind("\n", searched, start) + 1
         if _COMMENT.search(script, line or max(searched - 1, 0), start):
             at = searched = shell.position_or_end(script.find("\n", start), script)
@@ -183,6 +189,12 @@ def _calls(script: str, file: str) -> list[Command]:
         # The operator that ends a command may introduce the next one.
         at = max(call.next - len(call.end), found.end())
     return calls
+
+
+def _own_calls(script: str) -> set[int]:
+    """Return the positions of calls that are no text of another command; none where one call alone is found."""
+    found = [match.start(1) for match in _CALL.finditer(script)]
+    return shell.word_starts(script).intersection(found) if len(found) > 1 else set()
 
 
 def _subcommands(call: Command) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 from msgspec import Struct, field
@@ -25,6 +26,7 @@ _BACKQUOTED = re.compile(r"`(?:[^`\\]++|\\.)*+`", re.DOTALL)
 _ESCAPED = re.compile(r"\$'(?:[^'\\]++|\\.)*+'", re.DOTALL)
 _INSIDE = re.compile(r"[^'\"\\`$()}#]+")
 _CASE = re.compile(r"\bcase\b")
+_BRACES = re.compile(r"\{[^{}]{0,1000}(?:,|\.\.)[^{}]{0,1000}\}")
 _SPLITS = re.compile(r"[ \t\n]+")
 _PATTERN = re.compile(r"[*?\[]")
 _MOST_EXPANDED = 1 << 20
@@ -101,6 +103,15 @@ def commands(text: str) -> Iterator[Command]:
 
 _BREAK = "\0"
 """Where the value of a variable without quotes breaks a word; no script holds this character."""
+
+
+def word_starts(text: str) -> set[int]:
+    """Return the positions of the words that a script itself has: none in a quotation, a here-document or a comment."""
+    found: set[int] = set()
+    with suppress(UnclosedError):
+        for command in commands(text):
+            found.update(command.starts)
+    return found
 
 
 class Parser:
@@ -208,6 +219,7 @@ class Parser:
         head = self.text[self.at]
         if plain := _PLAIN.match(self.text, self.at):
             self.at = plain.end()
+            unknown += _BRACES.findall(plain[0])
             yield plain[0]
         elif head == "'":
             yield self._until("'")
