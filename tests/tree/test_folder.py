@@ -155,6 +155,57 @@ def test_a_file_that_several_runs_share_belongs_to_their_folder(out, make_run):
     assert (out / claim).exists()
 
 
+CLAIM = "sft/persistentvolumeclaim-models.yaml"
+
+
+@pytest.mark.parametrize("taker_first", [True, False])
+@pytest.mark.parametrize("rule", OnImmutableChange)
+def test_a_claim_that_one_point_gives_up_and_another_takes_over_stays(out, make_run, taker_first, rule):
+    write(out, make_run(label="a"), make_run(label="b", claim="1Gi"))
+    taker, giver = make_run(label="a", claim="1Gi"), make_run(label="b")
+    outcome = write(out, *((taker, giver) if taker_first else (giver, taker)), on_immutable_change=rule)
+    assert outcome.changes[CLAIM] is FileChange.UNCHANGED
+    assert (out / CLAIM).exists()
+    entry = read_lock(out).files[CLAIM]
+    assert (entry.state, entry.run) == (State.ACTIVE, "sft/*")
+
+
+@pytest.mark.parametrize("taker_first", [True, False])
+def test_a_claim_that_is_taken_over_is_written_again_where_it_is_missing(out, make_run, taker_first):
+    write(out, make_run(label="a"), make_run(label="b", claim="1Gi"))
+    (out / CLAIM).unlink()
+    taker, giver = make_run(label="a", claim="1Gi"), make_run(label="b")
+    outcome = write(out, *((taker, giver) if taker_first else (giver, taker)))
+    assert outcome.changes[CLAIM] is FileChange.ADDED
+    assert (out / CLAIM).exists()
+    assert CLAIM in read_lock(out).files
+
+
+def test_a_claim_that_no_point_renders_any_more_goes(out, make_run):
+    write(out, make_run(label="a"), make_run(label="b", claim="1Gi"))
+    assert write(out, make_run(label="a"), make_run(label="b")).gone == (CLAIM,)
+    assert not (out / CLAIM).exists()
+
+
+@pytest.mark.parametrize("labels", ["ab", "ba"])
+def test_a_claim_of_an_archived_run_that_another_renders_is_in_use(out, make_run, labels):
+    write(out, make_run(label="a", claim="1Gi"))
+    apply(plan_edit(out, lambda store, lock: archiving(["sft/a"])(store, lock)[0]))
+    outcome = write(out, *(make_run(label=label, claim="1Gi") for label in labels))
+    assert outcome.changes[CLAIM] is FileChange.UNCHANGED
+    assert read_lock(out).files[CLAIM].state is State.ACTIVE
+
+
+def test_what_is_made_of_the_index_finds_the_runs_before_it_as_they_are_left(out, make_run):
+    def listing(index, _read):
+        return {"_delivery/list": "\n".join(sorted(index)).encode()}
+
+    delivery = Run("_delivery", "list", "_delivery/list", {}, of_tree=listing)
+    write(out, make_run(h8="11111111", claim="1Gi"), delivery)
+    write(out, make_run(h8="22222222"), delivery)
+    assert (out / "_delivery/list").read_text() == "_delivery/list\nsft/job-sft-22222222.yaml"
+
+
 def test_runs_stream_through_one_at_a_time(out, make_run):
     alive = []
 
@@ -334,6 +385,20 @@ def test_two_runs_that_render_the_same_job_are_refused(out, make_run):
     run = make_run()
     (problem,) = refused(out, run, Run("sft", run.name, "sft/other", run.files))
     assert problem.code == "FT504"
+
+
+def test_a_job_whose_run_is_called_otherwise_now_belongs_to_that(out, make_run):
+    run = make_run()
+    write(out, run)
+    write(out, replace(make_run(note="second"), identity="sft/other"))
+    assert read_lock(out).files[job_file(run)].run == "sft/other"
+
+
+def test_an_archived_job_is_not_taken_over_by_a_run_that_is_called_otherwise(out, make_run):
+    write(out, make_run())
+    apply(plan_edit(out, lambda store, lock: archiving(["sft/"])(store, lock)[0]))
+    (problem,) = refused(out, replace(make_run(), identity="sft/other"))
+    assert (problem.code, "belongs to sft/" in problem.headline) == ("FT504", True)
 
 
 def test_a_run_does_not_change_what_another_run_needs(out, make_run):

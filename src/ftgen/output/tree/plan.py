@@ -277,6 +277,7 @@ class _Draft:
     Attributes:
         owned: run identity to the paths of the old index.
         seen: identity to name of each run that this render has added.
+        succeeding: identities of the runs whose earlier files are still to be removed or orphaned.
         ended_runs: rendered runs that have ended, by the state of their files; None where the files are removed.
         unrendered: old entries that this render orphans.
         names: see `Outcome.names`.
@@ -291,6 +292,7 @@ class _Draft:
         for path, entry in old.files.items():
             self.owned.setdefault(entry.run, []).append(path)
         self.seen: dict[str, str] = {}
+        self.succeeding: list[str] = []
         self.problems: list[Diagnostic] = []
         self.adopted: list[str] = []
         self.renamed: list[tuple[str, str, str]] = []
@@ -304,6 +306,9 @@ class _Draft:
         if run.identity in self.seen:
             self._clash(run.identity, f"two rendered runs are both {run.identity}")
             return
+        if run.of_tree:
+            # Its files are made of the index as the runs before leave it.
+            self._retire_predecessors()
         run = self.with_assigned_name(run)
         self.seen[run.identity] = run.name
         if self.is_ended(run):
@@ -311,7 +316,7 @@ class _Draft:
         elif archived := self._unowned_archived(run):
             self._adopt_archived(run, *archived)
         elif self._may_replace_run(run):
-            self._retire_predecessor(run)
+            self._note_succession(run)
             self.assigned[run.identity] = self._assign(run)
             if run.judged:
                 self.judged[run.identity] = run.judged
@@ -352,7 +357,9 @@ class _Draft:
 
     def _keep(self, run: Run) -> None:
         for path in self._files_of(run):
-            self.changes[path] = FileChange.KEPT
+            # Another run may render a claim or scripts of the ended one.
+            if self.changes.get(path) not in _RENDERED:
+                self.changes[path] = FileChange.KEPT
         states = [self.old.files[path].state for path in self._files_of(run)]
         self.ended_runs[next((state for state in states if state in _ENDED), None)].append(run)
 
@@ -384,30 +391,38 @@ class _Draft:
             or assigned.name == run.name
         ):
             return True
-        live = [path for path in self._live(run) if self.old.files[path].name == assigned.name]
+        live = [path for path in self._live(run.identity) if self.old.files[path].name == assigned.name]
         if not live:
             return True
         self.changes |= dict.fromkeys(live, FileChange.KEPT)
         self.problems.append(_immutable(run, assigned.name))
         return False
 
-    def _live(self, run: Run) -> list[str]:
-        """Return the files of the run's identity that are neither archived nor stopping."""
-        alive = {State.ACTIVE, State.ORPHANED}
-        return [path for path in self.owned.get(run.identity, []) if self.old.files[path].state in alive]
+    def _live(self, identity: str) -> list[str]:
+        """Return the files of a run that are neither archived nor stopping."""
+        return [path for path in self.owned.get(identity, []) if self.old.files[path].state in _ALIVE]
 
-    def _retire_predecessor(self, run: Run) -> None:
+    def _note_succession(self, run: Run) -> None:
         assigned = self.old.runs.get(run.identity)
         if assigned and assigned.name != run.name:
             self.renamed.append((run.identity, assigned.name, run.name))
-        for path in self._live(run):
-            # A sweep's index has the identity `<folder>/*`, as shared objects have: it replaces none of them.
-            if path in run.files or (run.identity == _shared_by(path) and self.old.files[path].object):
-                continue
-            if self.options.on_immutable_change is OnImmutableChange.REPLACE:
-                self._remove(path)
-            else:
-                self._orphan(path)
+        self.succeeding.append(run.identity)
+
+    def _retire_predecessors(self) -> None:
+        """Remove or orphan what the runs so far do not render any more, and no other run does.
+
+        A claim that one point gives up may be another's from now on, whichever of them comes first.
+        """
+        for identity in self.succeeding:
+            for path in self._live(identity):
+                # A sweep's index has the identity `<folder>/*`, as shared objects have: it replaces none of them.
+                if path in self.changes or (identity == _shared_by(path) and self.old.files[path].object):
+                    continue
+                if self.options.on_immutable_change is OnImmutableChange.REPLACE:
+                    self._remove(path)
+                else:
+                    self._orphan(path)
+        self.succeeding.clear()
 
     def _remove(self, path: str) -> None:
         current = self.store.read(path)
@@ -489,7 +504,8 @@ class _Draft:
     def _is_owned_by_run(self, owner: Entry, entry: Entry, path: str) -> bool:
         if owner.run in {entry.run, _shared_by(path)}:
             return True
-        return is_job(entry.object) and owner.object == entry.object and owner.run not in self.seen
+        # A job whose run is called otherwise now; its run cannot render it, too, or they would share it.
+        return is_job(entry.object) and owner.object == entry.object and owner.state in _ALIVE
 
     def _clash(self, subject: str, headline: str, wanted: str = "") -> None:
         how = _OTHER_CLAIM if is_claim(wanted) else _OTHER_NAME
@@ -498,6 +514,7 @@ class _Draft:
     # the whole
 
     def finish(self) -> Outcome:
+        self._retire_predecessors()
         self._remove_scripts()
         self._orphan_unrendered()
         self._forget_missing()
@@ -563,6 +580,7 @@ class _Draft:
 
 
 _RENDERED = {FileChange.ADDED, FileChange.CHANGED, FileChange.UNCHANGED}
+_ALIVE = {State.ACTIVE, State.ORPHANED}
 
 
 def _folder_of(path: str) -> str:
