@@ -416,6 +416,31 @@ def test_each_job_is_read_once_for_all_the_claims_that_it_may_name():
     assert (left.path, left.why) == ("a/claim.yaml", "no live job names it")
 
 
+@pytest.mark.parametrize(
+    ("state", "left"),
+    [
+        (State.ACTIVE, {}),
+        (
+            State.ARCHIVED,
+            {
+                "a/claim.yaml": "no live job names it",
+                "a/job.yaml": "its run is archived",
+                "a/volume.yaml": "no live job names it",
+            },
+        ),
+    ],
+)
+def test_a_volume_is_needed_as_long_as_the_claim_of_a_live_job_names_it(state, left):
+    """A pod names a claim, and only the claim names its volume."""
+    files = {
+        "a/claim.yaml": Entry("", "v1 PersistentVolumeClaim training/w", "a/*", "j"),
+        "a/job.yaml": Entry("", "batch.volcano.sh/v1alpha1 Job training/j", "a/", "j", state),
+        "a/volume.yaml": Entry("", "v1 PersistentVolume /training-w", "a/*", "j"),
+    }
+    store = Named({"a/job.yaml": b"claimName: w\n", "a/claim.yaml": b"volumeName: training-w\n"})
+    assert {found.path: found.why for found in unused_files(store, Lock(files))} == left
+
+
 class Named:
     """A store that counts what is read."""
 

@@ -29,11 +29,12 @@ from ftgen.output.tree import (
     Run,
     State,
     Store,
+    kind_of,
     object_of,
     under_name,
     with_commit_of,
 )
-from ftgen.output.tree.lock import SERVICES, is_job, is_scripts, is_service, is_workload, names_others
+from ftgen.output.tree.lock import SERVICES, is_claim, is_job, is_scripts, is_service, is_workload, names_others
 from ftgen.output.tree.plan import sha256
 from ftgen.remote.gitops.address import Target
 from ftgen.remote.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, text_of, unguarded
@@ -171,6 +172,7 @@ def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
         found = _words(store.read(path) or b"")
         words |= found
         live_words |= found if path in live else set()
+    volumes = _volume_words(store, lock, live_words)
     for path, entry in sorted(lock.files.items()):
         if is_service(entry):
             continue
@@ -186,17 +188,29 @@ def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
             # The file of an archived run still names its scripts.
             if _name_of(entry) not in words:
                 yield UnusedFile(path, entry.object, "no run names it", entry.state)
-        elif not is_job(entry.object) and _name_of(entry) not in live_words:
+        elif not is_job(entry.object) and _name_of(entry) not in (volumes if _is_volume(entry) else live_words):
             yield UnusedFile(path, entry.object, "no live job names it", entry.state)
+
+
+def _volume_words(store: Store, lock: Lock, live_words: set[bytes]) -> set[bytes]:
+    """Return what the claims of live jobs name: a pod names a claim, and only the claim its volume."""
+    if not any(map(_is_volume, lock.files.values())):
+        return set()
+    claims = [path for path, e in lock.files.items() if is_claim(e.object) and _name_of(e) in live_words]
+    return {word for path in claims for word in _words(store.read(path) or b"")}
+
+
+def _is_volume(entry: Entry) -> bool:
+    return kind_of(entry.object) == "PersistentVolume"
 
 
 def _name_of(entry: Entry) -> bytes:
     return entry.object.rpartition("/")[2].encode("utf-8", "replace")
 
 
-def _words(job: bytes) -> set[bytes]:
-    """Return what a manifest may name: a claim, or scripts."""
-    return set(_WORD.findall(job))
+def _words(manifest: bytes) -> set[bytes]:
+    """Return what a manifest may name: a claim, its volume, or scripts."""
+    return set(_WORD.findall(manifest))
 
 
 # editing a committed tree
