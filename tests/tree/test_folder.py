@@ -23,6 +23,7 @@ from ftgen.output.tree import (
     assigned_name,
     discard,
     dump_lock,
+    plan_copy,
     plan_edit,
     plan_write,
     read_lock,
@@ -617,3 +618,71 @@ def test_an_archived_run_is_adopted_as_archived(out, make_run, snapshot):
     (out / "sft/persistentvolumeclaim-models.yaml").unlink()
     (out / "ftgen.lock").unlink()
     assert "sft/persistentvolumeclaim-models.yaml" not in write(out, *runs, adopt=True).changes
+
+
+# what somebody writes while a render is prepared, which may take minutes
+
+
+@pytest.mark.parametrize("path", ["sft/job-sft-1a2b3c4d.yaml", "other/job-other-11111111.yaml", "ftgen.lock"])
+def test_what_is_edited_meanwhile_is_not_lost(out, make_run, snapshot, path):
+    write(out, make_run(), make_run("other", h8="11111111"))
+    plan = plan_write(out, [make_run(note="second"), make_run("other", h8="22222222")])
+    with (out / path).open("a") as file:
+        file.write("# mine\n")
+    before = {name: text for name, text in snapshot(out).items() if not name.startswith(".ftgen-stage/")}
+    with pytest.raises(Rejected) as rejected:
+        apply(plan)
+    assert [(d.code, d.subject) for d in rejected.value.diagnostics] == [("FT503", path)]
+    assert snapshot(out) == before
+
+
+def test_what_is_written_meanwhile_in_the_place_of_a_new_file_is_not_lost(out, make_run):
+    write(out, make_run())
+    plan = plan_write(out, [make_run(label="new")])
+    mine = out / job_file(make_run(label="new"))
+    mine.write_text("mine\n")
+    with pytest.raises(Rejected) as rejected:
+        apply(plan)
+    assert [d.code for d in rejected.value.diagnostics] == ["FT502"]
+    assert mine.read_text() == "mine\n"
+
+
+def test_what_holds_the_new_bytes_already_or_is_gone_meanwhile_is_no_hindrance(out, make_run):
+    write(out, make_run("a"), make_run("b"), make_run("c", h8="11111111"))
+    runs = [make_run("a", note="second"), make_run("b", note="second"), make_run("c", h8="22222222")]
+    plan = plan_write(out, runs)
+    (out / job_file(runs[0])).write_bytes(runs[0].files[job_file(runs[0])])
+    (out / job_file(runs[1])).unlink()
+    (out / "c/job-c-11111111.yaml").unlink()
+    apply(plan)
+    assert all((out / job_file(run)).read_bytes() == run.files[job_file(run)] for run in runs)
+
+
+@pytest.mark.parametrize("h8", ["1a2b3c4d", "22222222"])
+def test_only_the_bytes_that_were_given_up_are(out, make_run, h8):
+    target = out / job_file(make_run())
+    for edited_meanwhile in (False, True):
+        write(out, make_run(), overwrite=True)
+        target.write_text("given up\n")
+        plan = plan_write(out, [make_run(h8=h8, note="second")], WriteOptions(overwrite=True))
+        if edited_meanwhile:
+            target.write_text("edited meanwhile\n")
+            with pytest.raises(Rejected, match="was edited while"):
+                apply(plan)
+            assert target.read_text() == "edited meanwhile\n"
+        else:
+            apply(plan)
+
+
+def test_a_copy_gives_up_only_the_bytes_that_it_found(out):
+    out.mkdir()
+    for edited_meanwhile in (False, True):
+        (out / "Dockerfile").write_text("FROM old\n")
+        plan = plan_copy(out, {"Dockerfile": b"FROM new\n"}, overwrite=True)
+        if edited_meanwhile:
+            (out / "Dockerfile").write_text("FROM mine\n")
+            with pytest.raises(Rejected, match="was edited while"):
+                apply(plan)
+        else:
+            apply(plan)
+    assert (out / "Dockerfile").read_text() == "FROM mine\n"

@@ -12,19 +12,28 @@ from msgspec import Struct
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.output.tree import stage as stages
 from ftgen.output.tree.lock import EMPTY, LOCK_NAME, Lock, Run, dump_lock, parse_lock
-from ftgen.output.tree.plan import Outcome, Store, WriteOptions, plan_files, plan_runs
+from ftgen.output.tree.plan import Outcome, Store, WriteOptions, plan_files, plan_runs, sha256
 from ftgen.output.tree.stage import Stage
 from ftgen.output.tree.walk import Blocked, Walk, kind_of
 from ftgen.text import files
 
 
 class Plan(Struct, frozen=True):
-    """Planned change of a folder, with the staged content that `apply` puts in place."""
+    """Planned change of a folder, with the staged content that `apply` puts in place.
+
+    Attributes:
+        root: the folder's real path.
+        outcome: see `Outcome`.
+        base: the index's bytes before; None if there was none.
+        stage: see `Stage`; None for a dry plan.
+        found: digest of each file that the plan knows, as it was when the plan was made.
+    """
 
     root: Path
     outcome: Outcome
     base: bytes | None
     stage: Stage | None
+    found: Mapping[str, str]
 
     @property
     def is_noop(self) -> bool:
@@ -156,7 +165,10 @@ def plan_edit(out: Path, decide: Callable[[Store, Lock], Outcome], *, dry: bool 
 def _plan(root: Path, store: _FolderStore, decide: Callable[[Store, Lock], Outcome]) -> Plan:
     base = _read_lock(store)
     lock = EMPTY if base is None else parse_lock(base, f"{store.label}/{LOCK_NAME}")
-    return Plan(root, decide(store, lock), base, store.open_stage)
+    outcome = decide(store, lock)
+    index = {} if base is None else {LOCK_NAME: sha256(base)}
+    found = {path: entry.sha256 for path, entry in lock.files.items()} | index | dict(outcome.given_up)
+    return Plan(root, outcome, base, store.open_stage, found)
 
 
 def folder_store(out: Path) -> Store:
@@ -175,7 +187,7 @@ def apply(plan: Plan) -> Outcome:
     Files whose bytes do not change are left untouched.
 
     Raises:
-        Rejected: FT501 or FT508; the folder is as it was.
+        Rejected: FT501, FT502, FT503 or FT508; the folder is as it was.
     """
     stage = plan.stage
     if stage is None:
@@ -194,7 +206,8 @@ def _commit(plan: Plan, stage: Stage) -> None:
     index = dump_lock(plan.outcome.lock)
     if index != (plan.base or dump_lock(EMPTY)):
         stage.put(LOCK_NAME, index)
-    stage.commit(plan.outcome.gone, {path: entry.sha256 for path, entry in plan.outcome.lock.files.items()})
+    digests = {path: entry.sha256 for path, entry in plan.outcome.lock.files.items()}
+    stage.commit(plan.outcome.gone, digests, plan.found)
 
 
 def discard(plan: Plan) -> None:

@@ -142,6 +142,7 @@ class Outcome(Struct, frozen=True):
         renamed: (identity, old name, new name) of each known run that becomes a new object.
         diagnostics: warnings and notes.
         names: the name that the tree keeps for each run that was rendered under another.
+        given_up: path to the digest of the foreign or hand-edited bytes there that are replaced or removed.
     """
 
     lock: Lock
@@ -150,6 +151,7 @@ class Outcome(Struct, frozen=True):
     renamed: tuple[tuple[str, str, str], ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    given_up: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gone(self) -> tuple[str, ...]:
@@ -235,13 +237,16 @@ def plan_files(store: Store, lock: Lock, contents: Mapping[str, bytes], *, overw
     if problems:
         raise Rejected(problems)
     changes: dict[str, FileChange] = {}
+    given_up: dict[str, str] = {}
     for path, content in contents.items():
-        if store.holds(path, content):
+        current = store.read(path)
+        if current == content:
             changes[path] = FileChange.UNCHANGED
-        else:
-            changes[path] = FileChange.CHANGED if store.has(path) else FileChange.ADDED
-            store.stage(path, content)
-    return Outcome(lock, changes)
+            continue
+        changes[path] = FileChange.ADDED if current is None else FileChange.CHANGED
+        given_up |= {} if current is None else {path: sha256(current)}
+        store.stage(path, content)
+    return Outcome(lock, changes, given_up=given_up)
 
 
 def _file_problem(store: Store, lock: Lock, path: str, content: bytes, overwrite: bool) -> Diagnostic | None:
@@ -295,6 +300,7 @@ class _Draft:
         self.succeeding: list[str] = []
         self.problems: list[Diagnostic] = []
         self.adopted: list[str] = []
+        self.given_up: dict[str, str] = {}
         self.renamed: list[tuple[str, str, str]] = []
         self.ended_runs: dict[State | None, list[Run]] = defaultdict(list)
         self.unrendered: list[Entry] = []
@@ -428,7 +434,10 @@ class _Draft:
         current = self.store.read(path)
         if current is None:
             self._forget(path, FileChange.MISSING)
-        elif sha256(current) == self.old.files[path].sha256 or self.options.overwrite:
+        elif (digest := sha256(current)) == self.old.files[path].sha256:
+            self._forget(path, FileChange.REMOVED)
+        elif self.options.overwrite:
+            self.given_up[path] = digest
             self._forget(path, FileChange.REMOVED)
         else:
             self.problems.append(_edited(path, current, b""))
@@ -481,9 +490,9 @@ class _Draft:
 
     def _may_replace(self, path: str, owner: Entry | None, entry: Entry, current: bytes, content: bytes) -> bool:
         if owner is None:
-            return self._may_adopt(path, _foreign(path), allowed=self.options.adopt)
-        if owner.sha256 != sha256(current):
-            return self._may_adopt(path, _edited(path, current, content), allowed=self.options.overwrite)
+            return self._may_adopt(path, sha256(current), _foreign(path), allowed=self.options.adopt)
+        if owner.sha256 != (digest := sha256(current)):
+            return self._may_adopt(path, digest, _edited(path, current, content), allowed=self.options.overwrite)
         if not self._is_owned_by_run(owner, entry, path):
             headline = f"{path} belongs to {owner.run}, and {entry.run} wants other content there"
             self._clash(path, headline, entry.object)
@@ -494,9 +503,10 @@ class _Draft:
             )
         return True
 
-    def _may_adopt(self, path: str, problem: Diagnostic, *, allowed: bool) -> bool:
+    def _may_adopt(self, path: str, digest: str, problem: Diagnostic, *, allowed: bool) -> bool:
         if allowed:
             self.adopted.append(path)
+            self.given_up[path] = digest
         else:
             self.problems.append(problem)
         return allowed
@@ -528,7 +538,9 @@ class _Draft:
             raise Rejected(self.problems)
         lock = Lock(self.files, self.assigned, self.old.ended, self.judged)
         changes = dict(sorted(self.changes.items()))
-        return Outcome(lock, changes, tuple(self.adopted), tuple(self.renamed), tuple(self.problems), self.names)
+        return Outcome(
+            lock, changes, tuple(self.adopted), tuple(self.renamed), tuple(self.problems), self.names, self.given_up
+        )
 
     def _remove_scripts(self) -> None:
         """Remove shared scripts that no run names any more; a published tree keeps them for `gc` to list.

@@ -17,7 +17,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -86,24 +86,29 @@ class Stage:
 
     # putting in place
 
-    def commit(self, gone: Iterable[str], digests: dict[str, str]) -> None:
+    def commit(self, gone: Iterable[str], digests: Mapping[str, str], found: Mapping[str, str]) -> None:
         """Put the staged files in place in the order of staging, and remove the paths `gone` before the last one.
 
         Args:
             gone: paths to remove.
             digests: known digests of staged files, by path.
+            found: digests of the files that may be replaced or removed, by path: those that the plan has judged.
 
         Raises:
             OSError: the folder is as it was.
-            Rejected: FT501; the folder is as it was.
+            Rejected: FT501, or FT502 or FT503 when a file was written or edited since; the folder is as it was.
         """
         # A folder may have been swapped for a link since it was opened.
         self.walk.refresh()
         if self._stage_fd is None:
             self._open()
+        # Flushing may take seconds, in which somebody could edit what has been read already.
+        self._flush()
         paths = list(self.contents)
         steps = [self._step(path, digests.get(path)) for path in (*paths[:-1], *gone, *paths[-1:])]
-        self._flush()
+        problems = [d for step in steps if (d := _changed_meanwhile(step, found.get(step.path)))]
+        if problems:
+            raise Rejected(problems)
         self._record(steps, durable=True)
         self._roll_forward(steps)
 
@@ -402,6 +407,15 @@ def _foreign_stage(root: Path) -> Diagnostic:
         "somebody else, or on another machine, was interrupted, repeat it there"
     )
     return error("FT514", headline, str(stage), help=how)
+
+
+def _changed_meanwhile(step: Step, found: str | None) -> Diagnostic | None:
+    """Return why a step would lose what somebody wrote since the plan was made; nothing is lost of its own bytes."""
+    if step.old in {None, step.new, found}:
+        return None
+    code, what = ("FT502", "was written by somebody else") if found is None else ("FT503", "was edited")
+    headline = f"{step.path} {what} while this write was prepared"
+    return error(code, headline, step.path, help="nothing was changed; run the command again, and it sees the file")
 
 
 def _edited_since(path: str, stage: Path) -> Diagnostic:
