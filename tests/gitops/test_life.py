@@ -319,6 +319,23 @@ def test_a_run_is_run_again_once_however_many_files_it_has(git, bare, target, ma
     assert index(git, bare).files["sft/job-sft-a-1a2b3c4d-r3.yaml"].state is State.ORPHANED
 
 
+@pytest.mark.parametrize("foreign", [f"sft/job-{NAME}-r2.yaml", f"sft/job-{NAME}-r2.yaml/deep/notes"])
+def test_running_again_replaces_no_foreign_file_and_no_folder(
+    git, tmp_path, bare, target, make_run, provenance, foreign
+):
+    publish(target, [make_run()], provenance)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(bare), str(clone))
+    (clone / "training" / foreign).parent.mkdir(parents=True, exist_ok=True)
+    (clone / "training" / foreign).write_text("mine\n")
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "-m", "mine")
+    git(clone, "push", "--quiet", "origin", "main")
+    before = git(bare, "rev-parse", "main")
+    assert refused(rerun, target, [NAME], provenance).code == "FT502"
+    assert git(bare, "rev-parse", "main") == before
+
+
 def test_a_run_that_is_named_twice_is_stopped_once(target, make_run, provenance):
     publish(target, [make_run()], provenance)
     for change in (FileChange.CHANGED, FileChange.REMOVED):

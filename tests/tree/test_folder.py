@@ -620,6 +620,97 @@ def test_an_archived_run_is_adopted_as_archived(out, make_run, snapshot):
     assert "sft/persistentvolumeclaim-models.yaml" not in write(out, *runs, adopt=True).changes
 
 
+# what `ftgen rerun` and `ftgen stop` write
+
+
+def live(out: Path, work) -> Outcome:
+    return apply(plan_edit(out, lambda store, lock: work(store, lock)[0]))
+
+
+def refused_life(out: Path, work) -> list[str]:
+    with pytest.raises(Rejected) as rejected:
+        live(out, work)
+    return [problem.code for problem in rejected.value.diagnostics]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_running_again_replaces_nothing_of_somebody_elses(out, make_run, snapshot, kind):
+    write(out, make_run())
+    target = out / "sft/job-sft-1a2b3c4d-r2.yaml"
+    match kind:
+        case "file":
+            target.write_text("mine\n")
+        case "folder":
+            (target / "deep").mkdir(parents=True)
+            (target / "deep" / "mine").write_text("mine\n")
+        case "link":
+            target.symlink_to("/dev/null")
+    before = snapshot(out)
+    for runs in ((), (make_run(),)):
+        assert refused_life(out, rerunning([make_run().name], runs)) == ["FT502"]
+        assert snapshot(out) == before
+
+
+def test_running_again_takes_over_no_foreign_claim(out, make_run, snapshot):
+    run = make_run(claim="1Gi")
+    write(out, make_run("other"))
+    (out / "sft").mkdir()
+    (out / CLAIM).write_text("mine\n")
+    ended = replace(read_lock(out), ended=frozenset({run.name}))
+    (out / "ftgen.lock").write_bytes(dump_lock(ended))
+    before = snapshot(out)
+    assert refused_life(out, rerunning([run.name], [run])) == ["FT502"]
+    assert snapshot(out) == before
+    (out / CLAIM).write_bytes(run.files[CLAIM])
+    assert live(out, rerunning([run.name], [run])).changes[CLAIM] is FileChange.UNCHANGED
+    assert read_lock(out).files[CLAIM].run == run.identity
+
+
+@pytest.mark.parametrize(("name", "code"), [("sft/", "FT501"), ("not in the path", "FT504")])
+def test_a_name_in_the_index_leads_to_no_path_but_a_new_one(out, make_run, snapshot, name, code):
+    """An index may come with a clone, and its maker chooses the names."""
+    write(out, make_run())
+    lock = read_lock(out)
+    files = {path: replace(entry, name=name) for path, entry in lock.files.items()}
+    (out / "ftgen.lock").write_bytes(dump_lock(replace(lock, files=files, runs={})))
+    before = snapshot(out)
+    assert refused_life(out, rerunning(["sft/job-sft-1a2b3c4d.yaml"])) == [code]
+    assert snapshot(out) == before
+
+
+def test_a_file_that_keeps_the_folder_already_is_left(out, make_run):
+    write(out, make_run())
+    (out / "sft/.gitkeep").write_text("mine\n")
+    for _ in range(2):
+        outcome = live(out, stopping(["sft/"]))
+    assert outcome.changes == {job_file(make_run()): FileChange.REMOVED}
+    assert (out / "sft/.gitkeep").read_text() == "mine\n"
+    assert read_lock(out).files == {}
+
+
+def test_a_claim_that_several_runs_need_again_belongs_to_none_of_them(out, make_run):
+    """Else a render of one that does not need it any more would remove it."""
+    runs = [make_run(label=label, claim="1Gi") for label in "abc"]
+    names = [run.name for run in runs]
+    write(out, *(make_run(label=label) for label in "ab"), runs[2])
+    for _ in range(2):
+        live(out, stopping(names[:1]))
+    live(out, rerunning(names[:1], runs[:1]))
+    assert read_lock(out).files[CLAIM].run == "sft/*"
+    write(out, make_run(label="c"))
+    assert (out / CLAIM).exists()
+
+
+def test_a_claim_that_two_runs_bring_again_is_written_once_and_shared(out, make_run):
+    runs = [make_run(label=label, claim="1Gi") for label in "ab"]
+    names = [run.name for run in runs]
+    write(out, *(make_run(label=label) for label in "ab"))
+    for _ in range(2):
+        live(out, stopping(names))
+    assert live(out, rerunning(names, runs)).changes[CLAIM] is FileChange.ADDED
+    assert read_lock(out).files[CLAIM].run == "sft/*"
+
+
 # what somebody writes while a render is prepared, which may take minutes
 
 

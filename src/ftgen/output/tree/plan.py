@@ -263,6 +263,23 @@ def _file_problem(store: Store, lock: Lock, path: str, content: bytes, overwrite
     return None if overwrite else error("FT502", headline, path, help=how)
 
 
+def new_file_problem(store: Store, owned: Mapping[str, Entry], path: str, content: bytes) -> Diagnostic | None:
+    """Return why a file that the tree does not have yet may not be written at `path`: what is there is never replaced.
+
+    A foreign file with the very bytes is taken over.
+    """
+    if unsafe := _unsafe(store, path):
+        return unsafe
+    if not store.has(path):
+        return None
+    if path in owned:
+        headline = f"{path} belongs to {owned[path].name or owned[path].run}, and is to be written for another run"
+        return error("FT504", headline, path, help="restore ftgen.lock from version control if it was edited")
+    how = "move it away, and run the same command again"
+    headline = f"{path} exists and was not written by ftgen"
+    return None if store.holds(path, content) else error("FT502", headline, path, help=how)
+
+
 def _unsafe(store: Store, path: str) -> Diagnostic | None:
     """Return why nothing may be written at `path`, whatever it holds now."""
     if reason := path_problem(path):
@@ -422,7 +439,7 @@ class _Draft:
         for identity in self.succeeding:
             for path in self._live(identity):
                 # A sweep's index has the identity `<folder>/*`, as shared objects have: it replaces none of them.
-                if path in self.changes or (identity == _shared_by(path) and self.old.files[path].object):
+                if path in self.changes or (identity == shared_by(path) and self.old.files[path].object):
                     continue
                 if self.options.on_immutable_change is OnImmutableChange.REPLACE:
                     self._remove(path)
@@ -469,7 +486,7 @@ class _Draft:
         first = self.files[path]
         if first.sha256 != entry.sha256 or is_job(entry.object):
             self._clash(path, f"{path} is rendered by both {first.run} and {run.identity}", entry.object)
-        self.files[path] = replace(entry, run=_shared_by(path))
+        self.files[path] = replace(entry, run=shared_by(path))
 
     def _put(self, path: str, entry: Entry, content: bytes, current: bytes | None) -> None:
         owner = self.old.files.get(path)
@@ -485,7 +502,7 @@ class _Draft:
     def _own(self, path: str, entry: Entry, change: FileChange) -> None:
         owner = self.old.files.get(path)
         shared = owner is not None and owner.run != entry.run and not is_job(entry.object)
-        self.files[path] = replace(entry, run=_shared_by(path)) if shared else entry
+        self.files[path] = replace(entry, run=shared_by(path)) if shared else entry
         self.changes[path] = change
 
     def _may_replace(self, path: str, owner: Entry | None, entry: Entry, current: bytes, content: bytes) -> bool:
@@ -512,7 +529,7 @@ class _Draft:
         return allowed
 
     def _is_owned_by_run(self, owner: Entry, entry: Entry, path: str) -> bool:
-        if owner.run in {entry.run, _shared_by(path)}:
+        if owner.run in {entry.run, shared_by(path)}:
             return True
         # A job whose run is called otherwise now; its run cannot render it, too, or they would share it.
         return is_job(entry.object) and owner.object == entry.object and owner.state in _ALIVE
@@ -599,7 +616,8 @@ def _folder_of(path: str) -> str:
     return path.partition("/")[0]
 
 
-def _shared_by(path: str) -> str:
+def shared_by(path: str) -> str:
+    """Return the identity of a file that several runs of its folder share."""
     return f"{_folder_of(path)}/*"
 
 

@@ -35,7 +35,7 @@ from ftgen.output.tree import (
     with_commit_of,
 )
 from ftgen.output.tree.lock import SERVICES, is_claim, is_job, is_scripts, is_service, is_workload, names_others
-from ftgen.output.tree.plan import sha256
+from ftgen.output.tree.plan import new_file_problem, sha256, shared_by
 from ftgen.remote.gitops.address import Target
 from ftgen.remote.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, text_of, unguarded
 from ftgen.remote.gitops.branch import BranchStore
@@ -368,16 +368,26 @@ class _Edit(Struct):
             raise Rejected([error("FT503", f"{path} was edited by hand", path, help=how)])
         return content
 
-    def put(self, path: str, content: bytes, entry: Entry) -> None:
-        self.changes[path] = FileChange.CHANGED if self.store.has(path) else FileChange.ADDED
-        self.store.stage(path, content)
+    def add(self, path: str, content: bytes, entry: Entry) -> None:
+        """Add a file; refuse a path that may not be written, or where something else is (FT501, FT502, FT504)."""
+        if problem := new_file_problem(self.store, self.files, path, content):
+            raise Rejected([problem])
+        if self.store.has(path):
+            self._put(path, content, entry, FileChange.UNCHANGED)
+        else:
+            self.store.stage(path, content)
+            self._put(path, content, entry, FileChange.ADDED)
+
+    def _put(self, path: str, content: bytes, entry: Entry, change: FileChange) -> None:
+        self.changes[path] = change
         self.files[path] = replace(entry, sha256=sha256(content), object=object_of(content))
 
     def annotate(self, path: str, annotations: Annotations) -> None:
         old = self.content(path)
         new = annotated(old, annotations)
         if new != old:
-            self.put(path, new, self.files[path])
+            self.store.stage(path, new)
+            self._put(path, new, self.files[path], FileChange.CHANGED)
 
     def set_state(self, path: str, state: State) -> None:
         self.files[path] = replace(self.files[path], state=state)
@@ -436,14 +446,16 @@ class _Edit(Struct):
             raise _rejected(name, why, how)
 
     def keep_folders(self) -> None:
-        """Leave a file in each folder whose last file goes.
+        """Leave a file in each folder whose last file goes, unless somebody's own keeps it.
 
         Git has no empty folders.  Where the folder of an Application or a Kustomization is missing, Argo CD compares
         nothing ("app path does not exist"), and Flux ends before it prunes ("kustomization path not found").
         """
         gone = {path for path, change in self.changes.items() if change in {FileChange.REMOVED, FileChange.PURGED}}
         for folder in sorted({*map(_folder, gone)} - {*map(_folder, self.files)}):
-            self.put(f"{folder}/{_KEPT}", _WHY_KEPT, Entry("", "", f"{folder}/*", ""))
+            path = f"{folder}/{_KEPT}"
+            if not self.store.has(path):
+                self.add(path, _WHY_KEPT, Entry("", "", shared_by(path), ""))
 
     def copy_under_next_name(self, path: str, entry: Entry) -> None:
         if not is_job(entry.object):
@@ -454,7 +466,7 @@ class _Edit(Struct):
         copy = under_name(Run("", entry.name, entry.run, {path: self.content(path)}), name)
         ((target, content),) = copy.files.items()
         _refuse_long(name, content)
-        self.put(target, annotated(content, revived(content)), replace(entry, name=name, state=State.ACTIVE))
+        self.add(target, annotated(content, revived(content)), replace(entry, name=name, state=State.ACTIVE))
         assigned = self.runs.get(entry.run, AssignedName(entry.name))
         self.runs[entry.run] = replace(assigned, name=name)
         self._orphan(path, path.replace(entry.name, assigned.name))
@@ -470,12 +482,22 @@ class _Edit(Struct):
         name = self._next_name(run.name)
         for path, content in under_name(run, name).files.items():
             _refuse_long(name, content)
-            # A claim that other runs share is committed already.
-            if not self.store.has(path):
-                self.put(path, content, Entry("", "", run.identity, name))
+            if path in self.files and not is_job(self.files[path].object):
+                self._share(path, content, run)
+            else:
+                self.add(path, content, Entry("", "", run.identity, name))
         earlier = self.runs.get(run.identity, AssignedName(run.name))
         self._orphan(*under_name(run, earlier.name).files)
         self.runs[run.identity] = AssignedName(name)
+
+    def _share(self, path: str, content: bytes, run: Run) -> None:
+        """Note that a run needs a claim or scripts that the tree has; write the file anew where it is missing."""
+        entry = self.files[path]
+        shared = entry if entry.run == run.identity else replace(entry, run=shared_by(path))
+        if self.store.has(path) or path in self.changes:
+            self.files[path] = shared
+        else:
+            self.add(path, content, shared)
 
     def _next_name(self, name: str) -> str:
         base = _base_name(name)
