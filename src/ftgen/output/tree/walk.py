@@ -71,11 +71,14 @@ class Walk:
     def _descend(self, folder: str) -> int:
         if "" not in self._open:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-        parent, path = self._open[""], ""
-        for name in folder.split("/"):
-            path = f"{path}/{name}" if path else name
-            handle = self._open.get(path)
-            parent = self._enter(parent, name, path) if handle is None else handle
+        closed: list[str] = []
+        # From the innermost open one: of a chain of a thousand folders, each would else open all above it again.
+        while folder not in self._open:
+            closed.append(folder)
+            folder = folder.rpartition("/")[0]
+        parent = self._open[folder]
+        for path in reversed(closed):
+            parent = self._enter(parent, path.rpartition("/")[2], path)
         return parent
 
     def _enter(self, parent: int, name: str, path: str) -> int:
