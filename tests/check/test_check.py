@@ -13,6 +13,7 @@ from tests.golden.placeholders import filled
 
 from ftgen import runtime
 from ftgen.cli import main
+from ftgen.cli.check import files as named
 from ftgen.cli.report import Sources
 from ftgen.diagnostics import Location, Rejected, Severity
 from ftgen.schema import conform
@@ -286,7 +287,29 @@ def test_files_patterns_and_standard_input(folder, capsys, monkeypatch):
     assert {d["locations"][0]["file"] for d in diagnostics} == {"<stdin>"}
 
 
-@pytest.mark.parametrize("path", ["none.yaml", "none/*.yaml", "empty"])
+def test_a_pattern_takes_any_folders_and_no_hidden_ones(folder, capsys):
+    (folder / "jobs" / ".hidden").mkdir()
+    (folder / "jobs" / ".hidden" / "b.yml").write_text("a: [", encoding="utf-8")
+    (folder / "jobs" / "[b]").mkdir()
+    (folder / "jobs" / "[b]" / "b.yml").write_text("a: [", encoding="utf-8")
+
+    assert list(named(["jobs/**/*.yml"])) == [("jobs/[b]/b.yml", None), ("jobs/deep/claim.yml", None)]
+    assert list(named(["**/deep/**"])) == [("jobs/deep/claim.yml", None)]
+    assert list(named([f"{folder}/j*/**/**/claim.yml"])) == [(f"{folder}/jobs/deep/claim.yml", None)]
+    assert told(capsys, "jobs/**/deep/*.yml") == (0, [])
+
+
+@pytest.mark.parametrize("path", ["jobs", "jobs/**/*.yaml"])
+def test_folders_that_nobody_needs_so_deep_are_one_error(path, folder, capsys):
+    (folder / "jobs").joinpath(*["d"] * 101).mkdir(parents=True)
+
+    code, diagnostics = told(capsys, path)
+
+    assert (code, [d["code"] for d in diagnostics]) == (1, ["FT002"])
+    assert "more than 100 deep" in diagnostics[0]["headline"]
+
+
+@pytest.mark.parametrize("path", ["none.yaml", "none/*.yaml", "none/**/*.yaml", "empty"])
 def test_paths_that_hold_nothing_are_errors(path, folder, capsys):
     (folder / "empty").mkdir()
 

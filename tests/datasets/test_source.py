@@ -175,6 +175,14 @@ def test_patterns_of_a_readme_stay_in_its_folder(tmp_path: Path, pattern: str) -
     assert set(found(judged(described(tmp_path, file_name="rows.jsonl")))) <= {"FT733"}
 
 
+def test_a_folder_that_is_too_deep_for_a_pattern_is_told(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(README)
+    tmp_path.joinpath(*["d"] * 101).mkdir(parents=True)
+    (tmp_path / "rows.jsonl").write_bytes(ROW)
+    assert found(judged(tmp_path)) == ["FT701", "FT733"]
+    assert found(judged(described(tmp_path, file_name="rows.jsonl"))) == ["FT733"]
+
+
 def test_rows_of_the_evaluation_are_compared_with_those_of_the_training(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(ROW)
     (tmp_path / "b.jsonl").write_bytes(ROW.replace(b'"q"', b'"r"') + ROW)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from glob import has_magic, iglob
+from glob import escape, has_magic, iglob
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ftgen.schema import conform
 from ftgen.schema.version import version_of
 from ftgen.spec import admit_facts
 from ftgen.text import yamlio
-from ftgen.text.files import LARGEST, displayed, manifests
+from ftgen.text.files import LARGEST, below, displayed, is_folder, is_visible, manifests, unreadable
 from ftgen.validation import UNKNOWN_FACT, check, site
 from ftgen.validation.incremental import IncrementalCheck
 from ftgen.validation.inventory import Inventory, inventory_in, read_snapshot
@@ -253,9 +254,38 @@ def files(paths: Iterable[str]) -> Iterator[tuple[str, Path | None]]:
 def _expanded(path: str) -> list[tuple[str, Path | None]]:
     """Return the files of one path; keep a path that matches nothing, to be reported as missing."""
     if path != "-" and not Path(path).exists() and "\0" not in path and has_magic(path):
-        matches = iglob(path, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        try:
+            matches = list(_matching(path))
+        except OSError as problem:
+            raise unreadable(problem.filename, problem) from None
         return sorted((f for match in matches for f in _expanded(match)), key=itemgetter(0)) or [(path, None)]
     return _walked(Path(path)) if path != "-" and Path(path).is_dir() else [(path, None)]
+
+
+def _matching(pattern: str) -> Iterator[str]:
+    """Yield the paths that match a pattern, in which `**` stands for any folders; follow no link below those.
+
+    `glob` calls itself for each folder that `**` stands for, and follows links out of a clone.
+    """
+    found = _ANY_FOLDERS.search(pattern)
+    if found is None:
+        yield from iglob(pattern)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return
+    stem, rest = pattern[: found.start()], pattern[found.end() :]
+    for base in iglob(stem) if stem else [""]:  # noqa: PTH207 - as above
+        for name in [base, *_inside(base, folders=bool(rest) or pattern.endswith("/"))]:
+            yield from _matching(escape(name) + rest) if rest else filter(None, [name])
+
+
+_ANY_FOLDERS = re.compile(r"(?<![^/])\*\*(?![^/])/*")
+
+
+def _inside(base: str, *, folders: bool) -> Iterator[str]:
+    """Yield the paths below a folder that are not hidden, or only those of folders, which then end in a slash."""
+    for entry in below(Path(base), enters=is_visible):
+        if is_visible(entry.name) and (not folders or is_folder(entry)):
+            path = entry.path if base else entry.path.removeprefix("./")
+            yield f"{path}/" if folders else path
 
 
 def _walked(folder: Path) -> list[tuple[str, Path | None]]:

@@ -10,18 +10,20 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ftgen.diagnostics import Rejected, error
+from ftgen.diagnostics import Location, Rejected, error
 
 MIB = 1 << 20
 LARGEST = 64 * MIB
 """Largest file or stream that is read, in bytes: a thousand jobs in one stream take less."""
 LARGEST_SOURCE = 4 * MIB
 """Largest configuration file, overlay or script, in bytes: the API server stores objects below 1.5 MiB."""
+DEEPEST = 100
+"""Largest number of folders in each other that are looked into: a path of more is nobody's, and may be no path."""
 
 _MANIFESTS = (".yaml", ".yml", ".json")
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
@@ -167,11 +169,74 @@ def manifests(folder: Path) -> Iterator[tuple[Path, Path | None]]:
     Yields:
         the file, and for a link the repository that holds the folder: the link may have come with a clone, and what
         it leads to must lie within.
+
+    Raises:
+        Rejected: FT002, the folder cannot be walked; see `below`.
     """
-    found = (path for path in folder.rglob("*") if path.suffix in _MANIFESTS and is_there(path))
+    try:
+        named = [Path(entry.path) for entry in below(folder, enters=is_visible) if is_visible(entry.name)]
+    except OSError as problem:
+        raise unreadable(folder, problem) from None
+    found = (path for path in named if path.suffix in _MANIFESTS and is_there(path))
     for path in sorted(found, key=str):
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path, repository_of(folder) if path.is_symlink() else None
+        yield path, repository_of(folder) if path.is_symlink() else None
+
+
+def is_visible(name: str) -> bool:
+    """Return whether a name in a folder is not hidden."""
+    return not name.startswith(".")
+
+
+def below(
+    folder: Path, *, enters: Callable[[str], bool] = lambda _name: True, follow: bool = False
+) -> Iterator[os.DirEntry[str]]:
+    """Yield whatever lies below a folder, at any depth that somebody needs; skip what may not be listed.
+
+    `os.walk` and `Path.rglob` call themselves for each folder in a folder, so that a deep one ends in RecursionError.
+
+    Args:
+        folder: the folder; it may be a link.
+        enters: whether a folder of a name is looked into.
+        follow: whether a link to a folder is looked into; each folder is then looked into once.
+
+    Raises:
+        OSError: folders lie in each other more than `DEEPEST` deep (`ENAMETOOLONG`), or one cannot be listed;
+            `strerror` completes the sentence "<path> cannot be read: …".
+    """
+    pending, seen = [(str(folder), 0)], set[tuple[int, int]]()
+    while pending:
+        current, depth = pending.pop()
+        if depth > DEEPEST:
+            raise OSError(errno.ENAMETOOLONG, f"it holds folders in each other, more than {DEEPEST} deep", str(folder))
+        with suppress(PermissionError, FileNotFoundError, NotADirectoryError):
+            if follow and _was_seen(current, seen):
+                continue
+            with os.scandir(current) as listed:
+                for entry in listed:
+                    yield entry
+                    if is_folder(entry, follow=follow) and enters(entry.name):
+                        pending.append((entry.path, depth + 1))
+
+
+def _was_seen(folder: str, seen: set[tuple[int, int]]) -> bool:
+    status = os.stat(folder)  # noqa: PTH116 - an entry of a folder is a text
+    key = (status.st_dev, status.st_ino)
+    was_seen = key in seen
+    seen.add(key)
+    return was_seen
+
+
+def is_folder(entry: os.DirEntry[str], *, follow: bool = False) -> bool:
+    """Return whether an entry is a folder, or with `follow` a link to one."""
+    with suppress(OSError):  # a link to itself
+        return entry.is_dir(follow_symlinks=follow)
+    return False
+
+
+def unreadable(folder: str | Path, problem: OSError) -> Rejected:
+    """Return the diagnostic that a folder cannot be walked; see `below`."""
+    headline = f"{folder} cannot be read: {problem.strerror}"
+    return Rejected([error("FT002", headline, help="name the files, or a folder in it").at(Location(str(folder)))])
 
 
 def read_stream(stream: BinaryIO, name: str, *, at_most: int = LARGEST) -> bytes:

@@ -281,8 +281,11 @@ def _compare_readme(folder: Path, found: Sequence[DataSet], findings: Findings) 
         findings.about(kinds.SPLITS, f"its front matter is no YAML: {problem}", place)
         return
     trained = {file.relative_to(folder).as_posix() for each in found if not each.evaluated for file in each.files}
-    for split in listed:
-        _compare_split(folder, split, trained, findings)
+    try:
+        for split in listed:
+            _compare_split(folder, split, trained, findings)
+    except OSError as problem:
+        findings.about(kinds.SPLITS, f"what it names cannot be looked for: {problem.strerror}", str(folder))
 
 
 def _compare_split(folder: Path, split: Split, trained: set[str], findings: Findings) -> None:
@@ -306,7 +309,7 @@ def _matching(folder: Path, pattern: str) -> set[str]:
         return set()
     if not any(character in pattern for character in "*?["):
         return {Path(pattern).as_posix()} if (folder / pattern).is_file() else set()
-    below = (Path(base, name).relative_to(folder).as_posix() for base, _, names in os.walk(folder) for name in names)
+    below = (Path(entry.path).relative_to(folder).as_posix() for entry in files.below(folder) if not entry.is_dir())
     return {name for name, _ in zip(below, range(_MOST_FILES), strict=False) if fnmatch(name, pattern)}
 
 
@@ -314,7 +317,7 @@ def _suggestion(folder: Path) -> str:
     """Return the entry that the README's split train makes, for a folder that has none."""
     try:
         trained = [path for split in splits(folder) if split.name == "train" for path in split.paths]
+        there = sorted(name for pattern in trained for name in _matching(folder, pattern))
     except (OSError, ValueError):
-        trained = []
-    there = sorted(name for pattern in trained for name in _matching(folder, pattern))
+        there = []
     return f"set dataset.info.file_name={there[0]}" if there else "push one, or set dataset.info"
