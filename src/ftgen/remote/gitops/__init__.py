@@ -6,7 +6,8 @@ or program of the target's configuration.
 Error codes, beside those of `ftgen.output.tree`:
 
 * FT520: an address, branch or path is invalid, or git would take it for an option or a program.
-* FT521: there is no git repository, it has no such remote, or git would read one of its files without end.
+* FT521: there is no git repository, it has no such remote, git would read one of its files without end, or it holds
+  more than anybody commits.
 * FT523: the source is modified or detached, so the commit could not name it.
 * FT524: the remote refused the push.
 * FT525: the remote cannot be reached.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import IO, cast
 
@@ -44,14 +44,33 @@ class BranchStore(Struct):
     _reader: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        if self.commit:
-            listed = self.git.run("ls-tree", "-r", "-t", "-z", "--full-tree", self.commit)
-            self.modes = dict(_entry(line) for line in listed.split(b"\0") if line)
         self._object_format = self.git.text("rev-parse", "--show-object-format")
+        if self.commit:
+            self._list()
         top = self._full("")
         for path in (path for path, (mode, _) in self.modes.items() if mode != _FOLDER and path.startswith(top)):
             inside = path.removeprefix(top)
             self._by_top.setdefault(inside.partition("/")[0], []).append(inside)
+
+    def _list(self) -> None:
+        """List the way to the folder and what lies below it: what lies beside may be without end."""
+        tree = self.commit
+        for name, path in self._way():
+            found = dict(self._entries(path.removesuffix(name), tree, f":(literal){name}"))
+            self.modes |= found
+            mode, tree = found.get(path, ("", ""))
+            if mode != _FOLDER:
+                return
+        self.modes |= dict(self._entries(self._full(""), "-r", "-t", tree))
+
+    def _entries(self, above: str, *command: str) -> Iterator[tuple[str, tuple[str, str]]]:
+        for (mode, _kind, name), path in self.git.entries(*command, place=f"{self.shown}: {above or 'the root'}"):
+            yield f"{above}{path}", (mode, name)
+
+    def _way(self) -> list[tuple[str, str]]:
+        """Return the name and the path of each folder on the way to the folder, and of itself."""
+        parts = self.path.split("/") if self.path else []
+        return [(name, "/".join(parts[: count + 1])) for count, name in enumerate(parts)]
 
     def close(self) -> None:
         """End the git processes."""
@@ -123,14 +142,18 @@ class BranchStore(Struct):
         return f"{self.path}/{path}" if self.path else path
 
     def _id(self, content: bytes) -> str:
-        return hashlib.new(self._object_format, b"blob %d\0%b" % (len(content), content)).hexdigest()
+        return self._hash(b"blob", content)
+
+    def _hash(self, kind: bytes, content: bytes) -> str:
+        return hashlib.new(self._object_format, b"%b %d\0%b" % (kind, len(content), content)).hexdigest()
 
     def _content(self, name: str) -> bytes:
         if self._reader is None:
             self._reader = self.git.open("cat-file", "--batch")
-        requests, replies = cast("IO[bytes]", self._reader.stdin), cast("IO[bytes]", self._reader.stdout)
+        requests = cast("IO[bytes]", self._reader.stdin)
         requests.write(f"{name}\n".encode())
         requests.flush()
+        replies = self.git.answer(self._reader)
         header = replies.readline().split()
         if len(header) != 3 or header[1] != b"blob":  # noqa: PLR2004 - id, type, size
             headline = f"{self.shown} lacks the object {name}, as a partial clone does"
@@ -167,14 +190,28 @@ class BranchStore(Struct):
         """Commit the staged changes on top of `commit`; return the id of the new commit."""
         self._finish_import()
         index = {"GIT_INDEX_FILE": str(self.git.folder / "ftgen-index")}
-        self.git.run("read-tree", self.commit or "--empty", env=index)
+        mode, inside = self.modes.get(self.path, ("", "")) if self.path else (_FOLDER, self.commit)
+        self.git.run("read-tree", inside if inside and mode == _FOLDER else "--empty", env=index)
         self.git.run("update-index", "-z", "--index-info", stdin=self._index_lines(), env=index)
         # A clone without blobs lacks those of other files; the tree can name them nevertheless.
         tree = self.git.text("write-tree", "--missing-ok", env=index)
+        for name, path in reversed(self._way()):
+            tree = self._replaced(path.removesuffix(name), name, tree)
         parent = ["-p", self.commit] if self.commit else []
         sign = ["-S"] if signed else []
         commit = self.git.run("commit-tree", *sign, *parent, tree, stdin=message.encode(), env=env)
         return commit.decode().strip()
+
+    def _replaced(self, above: str, name: str, tree: str) -> str:
+        """Write the tree of the folder above anew, with another tree at a name; what lies beside stays unread."""
+        held = self.modes.get(above.rstrip("/"), ("", ""))[1] if above else self.commit
+        beside = self._entries("", held) if held else []
+        lines = [_line(*entry, other) for other, entry in beside if other != name]
+        if tree != self._hash(b"tree", b""):
+            lines.append(_line(_FOLDER, tree, name))
+        # Without this, an older git fetches each object beside that a clone lacks.
+        alone = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+        return self.git.run("mktree", "-z", "--missing", stdin=b"".join(lines), env=alone).decode().strip()
 
     def _finish_import(self) -> None:
         importer, self._importer = self._importer, None
@@ -182,18 +219,19 @@ class BranchStore(Struct):
             return
         with suppress(BrokenPipeError):
             cast("IO[bytes]", importer.stdin).write(b"done\n")
-        importer.communicate()
-        if importer.returncode:
+        if self.git.end(importer):
             raise GitFailed(["fast-import"], "the objects could not be written; is the disk full?")
 
     def _index_lines(self) -> bytes:
         zero = "0" * hashlib.new(self._object_format).digest_size * 2
-        removed = [f"0 {zero}\t{self._full(path)}" for path in sorted(self.removed)]
-        written = [f"{_FILE} {name}\t{self._full(path)}" for path, name in sorted(self.staged.items())]
+        removed = [f"0 {zero}\t{path}" for path in sorted(self.removed)]
+        written = [f"{_FILE} {name}\t{path}" for path, name in sorted(self.staged.items())]
         return "".join(f"{line}\0" for line in [*removed, *written]).encode()
 
 
-def _entry(line: bytes) -> tuple[str, tuple[str, str]]:
-    head, _tab, path = line.partition(b"\t")
-    mode, _kind, name = head.decode().split(" ")
-    return path.decode("utf-8", "surrogateescape"), (mode, name)
+_KINDS = {_FOLDER: "tree", _MODULE: "commit"}
+
+
+def _line(mode: str, name: str, path: str) -> bytes:
+    """Return an entry as `git mktree` reads it."""
+    return f"{mode} {_KINDS.get(mode, 'blob')} {name}\t{path}\0".encode("utf-8", "surrogateescape")

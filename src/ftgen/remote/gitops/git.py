@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from msgspec import Struct, field
 
 from ftgen.diagnostics import Rejected, error
+from ftgen.text import files
 
 PROTOCOLS = ("file", "git", "http", "https", "ssh")
 """Transports that git may use; `ext::` and `fd::` run programs."""
@@ -25,6 +29,14 @@ SERVER = (
 )
 """Command that starts git in a repository on this machine, whose configuration and hooks may name programs."""
 _MINUTES = 5.0
+"""Minutes that work on a repository on this machine takes at most."""
+_AT_ONCE = 10.0
+"""Seconds in which git begins to answer a question about a repository on this machine; it takes milliseconds."""
+_QUESTIONS = {
+    *("cat-file", "config", "log", "ls-files", "ls-tree", "rev-parse", "status", "symbolic-ref", "var", "worktree"),
+}
+_MOST_ENTRIES = 100_000
+_PIECE = 1 << 16
 
 _OWN = {
     "core.hooksPath": os.devnull,
@@ -35,6 +47,8 @@ _OWN = {
     "maintenance.auto": "false",
     "fetch.writeCommitGraph": "false",
     "log.showSignature": "false",
+    # A file that compresses to nothing is handed on piece by piece, and is never whole in memory.
+    "core.bigFileThreshold": str(files.LARGEST),
     # A .mailmap may be a FIFO, and changes nothing that is asked.
     "log.mailmap": "false",
     "user.useConfigOnly": "true",
@@ -57,13 +71,18 @@ _FORGOTTEN = (
 """Variables that a git hook sets and that would point git to another repository."""
 
 
+def patience(*, here: bool) -> float | None:
+    """Return the seconds that a server may take to answer: over a network, as long as git itself waits."""
+    return 60 * _MINUTES if here else None
+
+
 class GitFailed(Exception):  # noqa: N818 - an expected outcome, not a malfunction
     """Error exit of git; `message` is its error output."""
 
     def __init__(self, command: Sequence[str], message: str) -> None:
         """Keep the verb and the message."""
         self.message = message.strip()
-        super().__init__(f"git {command[0]}: {self.message}")
+        super().__init__(f"git {_verb(command)}: {self.message}")
 
 
 class Git(Struct, frozen=True):
@@ -82,12 +101,13 @@ class Git(Struct, frozen=True):
     def run(
         self, *command: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> bytes:
-        """Run a git command and return its output, for at most `timeout` seconds; without, some minutes if it is local.
+        """Run a git command and return its output, for at most `timeout` seconds; without, see `_patience`.
 
         Raises:
-            GitFailed: it ended with an error, or did not end in time.
-            Rejected: FT530, there is no git.
+            GitFailed: it ended with an error, or did not end within `timeout`.
+            Rejected: FT521, git waits for a file of the repository; FT530, there is no git.
         """
+        longest = timeout or self._patience(command)
         try:
             done = subprocess.run(
                 self._line(command),
@@ -95,10 +115,12 @@ class Git(Struct, frozen=True):
                 capture_output=True,
                 env=self._environment(env or {}),
                 check=False,
-                timeout=timeout or self._patience(),
+                timeout=longest,
             )
-        except subprocess.TimeoutExpired as expired:
-            raise GitFailed(command, f"no answer came in {expired.timeout:.0f} s") from None
+        except subprocess.TimeoutExpired:
+            if timeout is None:
+                raise self._unanswered(command, longest) from None
+            raise GitFailed(command, f"no answer came in {timeout:.0f} s") from None
         if done.returncode:
             raise GitFailed(command, done.stderr.decode("utf-8", "replace"))
         return done.stdout
@@ -114,6 +136,49 @@ class Git(Struct, frozen=True):
         except GitFailed:
             return ""
 
+    def records(self, *command: str) -> Generator[bytes]:
+        """Yield what a git command prints, each record up to its NUL, as it comes; end git with the last one wanted.
+
+        Raises:
+            GitFailed: it ended with an error, or prints more in one record than a path holds.
+            Rejected: FT521, git waits for a file of the repository.
+        """
+        process, rest = self.open(*command), b""
+        try:
+            while piece := self.answer(process).read1(_PIECE):
+                *whole, rest = (rest + piece).split(b"\0")
+                yield from whole
+                if len(rest) > files.MIB:
+                    raise GitFailed(command, f"it names a path of more than {files.MIB} bytes")
+            yield from filter(None, [rest])
+            if self.end(process):
+                self.run(*command)  # once more, for its message
+                raise GitFailed(command, "it ended too early")
+        finally:
+            process.kill()
+            process.communicate()
+
+    def entries(self, *command: str, place: str) -> Iterator[tuple[list[str], str]]:
+        """Yield the fields and the path of each entry that `ls-tree` lists; a few kilobytes can name 10^10 of them.
+
+        Args:
+            command: flags of `ls-tree`, and the tree.
+            place: where the tree is, in words.
+
+        Raises:
+            GitFailed: see `records`.
+            Rejected: FT521, there are more than anybody commits; or see `records`.
+        """
+        room = files.LARGEST
+        for count, record in enumerate(self.records("ls-tree", "-z", "--full-tree", *command), 1):
+            room -= len(record)
+            if count > _MOST_ENTRIES or room < 0:
+                headline = f"{place} has more than {_MOST_ENTRIES} files and folders, or endless paths"
+                how = "remove what does not belong there, or choose another folder"
+                raise Rejected([error("FT521", headline, help=how)])
+            head, _tab, path = record.partition(b"\t")
+            yield head.decode().split(), path.decode("utf-8", "surrogateescape")
+
     def open(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a git command with pipes to its input and output."""
         pipe = subprocess.PIPE
@@ -121,9 +186,45 @@ class Git(Struct, frozen=True):
             self._line(command), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=self._environment({})
         )
 
-    def _patience(self) -> float | None:
+    def answer(self, process: subprocess.Popen[bytes]) -> BufferedReader:
+        """Return the output of a started command, once it has something to read; whatever came before must be read.
+
+        Raises:
+            Rejected: FT521, git waits for a file of the repository.
+        """
+        output = cast("BufferedReader", process.stdout)
+        polled = select.poll()
+        polled.register(output, select.POLLIN)
+        command = cast("list[str]", process.args)[2:]
+        # A clone without blobs fetches each that is asked for, which takes as long as the network does.
+        longest = self._patience(command)
+        if not polled.poll(None if longest is None else 1000 * longest):
+            raise self._unanswered(command, longest)
+        return output
+
+    def end(self, process: subprocess.Popen[bytes]) -> int:
+        """Close the input of a started command, wait for its end, and return its exit status.
+
+        Raises:
+            Rejected: FT521, git waits for a file of the repository.
+        """
+        try:
+            process.communicate(timeout=60 * _MINUTES)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise self._unanswered(cast("list[str]", process.args)[2:], 60 * _MINUTES) from None
+        return process.returncode
+
+    def _patience(self, command: Sequence[str]) -> float | None:
         """Return how long a command may take; one that contacts nobody waits without end only for a FIFO."""
-        return None if "GIT_ALLOW_PROTOCOL" in self.env else 60 * _MINUTES
+        if "GIT_ALLOW_PROTOCOL" in self.env:
+            return None
+        return _AT_ONCE if _verb(command) in _QUESTIONS else 60 * _MINUTES
+
+    def _unanswered(self, command: Sequence[str], seconds: float | None) -> Rejected:
+        headline = f"git does not answer in {seconds:.0f} s: `git {_verb(command)}` waits for a file of {self.folder}"
+        how = f"look for FIFOs by `find {self.folder.parent} -type p`, and at what its config names, as by include.path"
+        return Rejected([error("FT521", headline, str(self.folder), help=how)])
 
     def _line(self, command: Sequence[str]) -> list[str]:
         return ["git", f"--git-dir={self.folder}", *command]
@@ -132,6 +233,10 @@ class Git(Struct, frozen=True):
         kept = {key: value for key, value in os.environ.items() if key not in _FORGOTTEN}
         wanted = kept | _fixed() | _configuration({**_OWN, **self.settings}) | dict(self.env) | dict(extra)
         return {key: value for key, value in wanted.items() if value is not None}
+
+
+def _verb(command: Sequence[str]) -> str:
+    return command[2] if command[0] == "-C" else command[0]
 
 
 def _fixed() -> dict[str, str]:
