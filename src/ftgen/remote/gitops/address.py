@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -193,6 +195,22 @@ def git_folder(path: Path) -> Path | None:
     return git
 
 
+def refuse_endless_server(url: str) -> bool:
+    """Check a remote on this machine, whose files git's server reads; return whether it is on this machine.
+
+    Raises:
+        Rejected: FT521, see `refuse_endless`.
+    """
+    is_file = url.lower().startswith("file:")
+    if is_remote(url) and not is_file:
+        return False
+    folder = unquote(url.partition("://")[2]) if is_file else url
+    for place in (f"{folder}{ending}" for ending in ("/.git", "", ".git/.git", ".git")):
+        if "\0" not in place and os.path.lexists(place):
+            git_folder(Path(place))
+    return True
+
+
 def _follow_git_file(path: Path) -> Path | None:
     if not files.is_there(path):
         return files.resolved(path)
@@ -219,13 +237,13 @@ def refuse_endless(paths: Iterable[tuple[Path, int]]) -> None:
     Raises:
         Rejected: FT521.
     """
-    for path, at_most in paths:
-        try:
+    try:
+        for path, at_most in paths:
             files.check(path, at_most=at_most)
-        except OSError as problem:
-            headline = f"{path} cannot be read: {problem.strerror}"
-            how = "remove it, or clone the repository anew"
-            raise Rejected([error("FT521", headline, str(path), help=how)]) from None
+    except OSError as problem:
+        headline = f"{problem.filename} cannot be read: {problem.strerror}"
+        how = "remove it, or clone the repository anew"
+        raise Rejected([error("FT521", headline, str(problem.filename), help=how)]) from None
 
 
 def _folders(git: Path) -> Iterator[Path]:
@@ -239,20 +257,69 @@ def _folders(git: Path) -> Iterator[Path]:
 
 
 def _files_read_by_git(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Yield the files of a repository; follow links in its first level, which Android's `repo` tool creates."""
-    for top in sorted(folder.glob("*")):
-        if top.name in _OTHERS:
+    """Yield the files of a repository, behind links too, as Android's `repo` tool creates them.
+
+    Regular files that git maps are left out: there are many, and none can hold git up.
+
+    Raises:
+        OSError: its folders cannot be walked, see `files.below`, or hold more than any repository.
+    """
+    tops = sorted(top for top in folder.glob("*") if top.name not in _OTHERS)
+    yield from ((top, _at_most(top.name)) for top in tops if not top.is_dir())
+    places = chain(
+        ((top, top.name) for top in tops if top.is_dir()), ((place, "objects") for place in _borrowed(folder))
+    )
+    below = ((entry, place, name) for place, name in places for entry in files.below(place, follow=True))
+    for count, (entry, place, name) in enumerate(below, 1):
+        if count > _MOST_FILES:
+            raise OSError(errno.EFBIG, f"more than {_MOST_FILES} files lie in it", str(folder))
+        if entry.is_dir():
             continue
-        below = (Path(parent, name) for parent, _, names in os.walk(top) for name in names)
-        for path in below if top.is_dir() else [top]:
-            yield path, files.LARGEST if _is_read_whole(path.relative_to(folder)) else sys.maxsize
+        at_most = _at_most(f"{name}{entry.path.removeprefix(str(place))}")
+        if at_most < sys.maxsize or not entry.is_file(follow_symlinks=False):
+            yield Path(entry.path), at_most
 
 
+def _borrowed(folder: Path) -> Iterator[Path]:
+    """Yield the folders whose objects a repository reads as its own, and those that they borrow from in turn.
+
+    Raises:
+        OSError: a file that names them cannot be read, or they are too many.
+    """
+    pending = [files.resolved(folder / "objects")]
+    known = set(pending)
+    while pending:
+        objects = pending.pop()
+        for name in _alternates(objects):
+            found = files.resolved(objects / name)
+            if found not in known:
+                known.add(found)
+                pending.append(found)
+                yield found
+            if len(known) > _MOST_BORROWED:
+                raise OSError(errno.EFBIG, f"objects of more than {_MOST_BORROWED} others are borrowed", str(folder))
+
+
+def _alternates(objects: Path) -> Iterator[str]:
+    place = objects / "info" / "alternates"
+    if not files.is_there(place):
+        return
+    for line in os.fsdecode(files.read(place, at_most=_LONGEST_GITDIR)).splitlines():
+        if line.startswith('"') or "\0" in line:
+            raise OSError(errno.EINVAL, "it names a folder in quotes, which is not looked through", str(place))
+        if line and not line.startswith("#"):
+            yield line
+
+
+_MOST_FILES = 500_000
+_MOST_BORROWED = 50
 _OTHERS = {"annex", "lfs", "modules"}
 """Folders in a repository that belong to other programs or to other repositories."""
 _MAPPED = {"index", "logs"}
 
 
-def _is_read_whole(path: Path) -> bool:
-    """Return whether git reads a file of a repository into memory; it maps objects, the index and logs."""
-    return path.name == "alternates" if path.parts[0] == "objects" else path.parts[0] not in _MAPPED
+def _at_most(path: str) -> int:
+    """Return the largest acceptable size of a file of a repository: git maps objects, the index and logs."""
+    top, _, rest = path.partition("/")
+    is_mapped = not rest.endswith("alternates") if top == "objects" else top in _MAPPED
+    return sys.maxsize if is_mapped else files.LARGEST

@@ -13,8 +13,16 @@ from typing import Protocol
 from msgspec import Struct
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
-from ftgen.remote.gitops.address import Target, is_remote, local, password_apart, target_of, without_credentials
-from ftgen.remote.gitops.git import SERVER, Git, GitFailed, scratch_repository
+from ftgen.remote.gitops.address import (
+    Target,
+    is_remote,
+    local,
+    password_apart,
+    refuse_endless_server,
+    target_of,
+    without_credentials,
+)
+from ftgen.remote.gitops.git import SERVER, Git, GitFailed, patience, scratch_repository
 from ftgen.text import files, lines
 
 _CARRIED = re.compile(r"user\..+|http\.(.*\.)?extraheader|commit\.gpgsign|gpg\.format", re.IGNORECASE)
@@ -59,7 +67,7 @@ def open_destination(target: Target, *, push: bool) -> Iterator[Destination]:
         settings = {**_settings(repository), **_servers(url)}
         with scratch_repository(settings, object_format=object_format) as git:
             remote = _remote(git, url)
-            yield _RemoteOfLocal(remote.git, remote.address, repository, name)
+            yield _RemoteOfLocal(remote.git, remote.address, remote.seconds, repository, name)
     else:
         _refuse_links(repository, target.branch)
         with scratch_repository(_settings(repository), repository.folder / "objects", object_format) as git:
@@ -141,6 +149,7 @@ class _Remote(Struct, frozen=True):
 
     git: Git
     address: str
+    seconds: float | None
 
     def tip(self, branch: str) -> str:
         listed = self._contact("ls-remote", "--heads", _REMOTE, f"refs/heads/{branch}")
@@ -157,7 +166,9 @@ class _Remote(Struct, frozen=True):
 
     def update_branch(self, branch: str, commit: str, base: str) -> str:  # noqa: ARG002 - the server compares
         try:
-            self.git.run("push", "--quiet", "--no-verify", _REMOTE, f"{commit}:refs/heads/{branch}")
+            self.git.run(
+                "push", "--quiet", "--no-verify", _REMOTE, f"{commit}:refs/heads/{branch}", timeout=self.seconds
+            )
         except GitFailed as problem:
             return problem.message or "the push failed"
         return ""
@@ -170,7 +181,7 @@ class _Remote(Struct, frozen=True):
 
     def _contact(self, *command: str) -> str:
         try:
-            return self.git.text(*command)
+            return self.git.text(*command, timeout=self.seconds)
         except GitFailed as problem:
             raise Rejected([_unreachable(problem)]) from problem
 
@@ -203,9 +214,11 @@ class _RemoteOfLocal(_Remote, frozen=True):
 
 
 def _remote(git: Git, url: str) -> _Remote:
+    seconds = patience(here=refuse_endless_server(url))
     plain, header = password_apart(url)
     git.run("remote", "add", "--", _REMOTE, plain)
-    return _Remote(Git(git.folder, {**git.settings, **header}, git.env), lines.printable(without_credentials(url)))
+    asked = Git(git.folder, {**git.settings, **header}, git.env)
+    return _Remote(asked, lines.printable(without_credentials(url)), seconds)
 
 
 def _servers(url: str) -> dict[str, str]:
