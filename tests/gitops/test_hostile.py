@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import threading
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import pytest
 from ftgen.diagnostics import Rejected
 from ftgen.output.tree import WriteOptions
 from ftgen.remote.gitops import Result, publish, source_of, target_of
+from ftgen.remote.gitops.branch import BranchStore
+from ftgen.remote.gitops.checkout import checked_out
 from ftgen.remote.gitops.git import Git
 from ftgen.remote.gitops.remote import _settings
 
@@ -446,27 +450,252 @@ def named_in_the_configuration(checkout, place, section, key):
         file.write(f"[{section}]\n\t{key} = {place}\n")
 
 
-@pytest.mark.parametrize(
-    ("patience", "longest", "section", "key"),
-    [("git._MINUTES", 0.01, "core", "excludesFile"), ("source._AT_ONCE", 0.5, "include", "path")],
-)
-def test_a_file_that_git_waits_for_ends_the_question(checkout, tmp_path, monkeypatch, patience, longest, section, key):
+@pytest.fixture
+def hurried(monkeypatch):
+    """Git that is given half a second."""
+    monkeypatch.setattr("ftgen.remote.gitops.git._AT_ONCE", 0.5)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_configuration_that_git_waits_for_ends_the_question(checkout, make_run, provenance, tmp_path):
     """Nobody writes into the FIFO; git would wait for the rest of the day."""
-    monkeypatch.setattr(f"ftgen.remote.gitops.{patience}", longest)
-    named_in_the_configuration(checkout, tmp_path / "fifo", section, key)
+    named_in_the_configuration(checkout, tmp_path / "fifo", "include", "path")
+    for look in (lambda: source_of(checkout), lambda: publish(to(checkout), [make_run()], provenance)):
+        with pytest.raises(Rejected) as rejected:
+            look()
+        assert "git does not answer in" in headline(rejected)
+        assert "include.path" in rejected.value.diagnostics[0].help
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_object_that_git_waits_for_ends_the_question(checkout, git, make_run, provenance):
+    """Whatever was overlooked: a started command is not waited for either."""
+    publish(to(checkout), [make_run()], provenance)
+    destination = Git(checkout / ".git", env={"GIT_OBJECT_DIRECTORY": str(checkout / ".git" / "objects")})
+    name = git(checkout, "rev-parse", "main:training/ftgen.lock")
+    place = checkout / ".git" / "objects" / name[:2] / name[2:]
+    store = BranchStore(destination, git(checkout, "rev-parse", "main"), "training", "here")
+    place.unlink()
+    os.mkfifo(place)
+    with closing(store), pytest.raises(Rejected) as rejected:
+        store.lock()
+    assert "git does not answer in" in headline(rejected)
+
+
+def test_an_answer_that_comes_over_a_network_is_waited_for(checkout, monkeypatch):
+    """A clone without blobs fetches each that is read."""
+    monkeypatch.setattr("ftgen.remote.gitops.git._AT_ONCE", 0.01)
+    git = Git(checkout / ".git", env={"GIT_ALLOW_PROTOCOL": "https"})
+    process = git.open("cat-file", "--batch")
+    answer = threading.Timer(0.3, lambda: (process.stdin.write(b"HEAD\n"), process.stdin.flush()))
+    answer.start()
+    assert git.answer(process).readline().split()[1] == b"commit"
+    answer.join()
+    process.kill()
+    process.communicate()
+
+
+def test_files_of_the_work_tree_that_git_would_wait_for_are_told(checkout, git, tmp_path):
+    (checkout / "sub" / "inner").mkdir(parents=True)
+    (checkout / "sub" / "inner" / "file").touch()
+    git(checkout, "add", "sub")
+    place = checkout / "sub" / ".gitattributes"
+    os.mkfifo(place)
     with pytest.raises(Rejected) as rejected:
         source_of(checkout)
-    assert "no answer came in" in headline(rejected)
+    assert headline(rejected).startswith(f"{place} cannot be read: it is a FIFO")
 
-
-def test_a_configuration_that_git_waits_for_is_no_repository_to_publish_to(
-    checkout, make_run, provenance, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("ftgen.remote.gitops.git._MINUTES", 0.01)
-    named_in_the_configuration(checkout, tmp_path / "fifo", "include", "path")
+    place.unlink()
+    assert source_of(checkout)
+    named_in_the_configuration(checkout, tmp_path / "fifo", "core", "excludesFile")
     with pytest.raises(Rejected) as rejected:
-        publish(to(checkout), [make_run()], provenance)
-    assert "is no git repository" in headline(rejected)
+        source_of(checkout)
+    assert headline(rejected).startswith(f"{tmp_path / 'fifo'} cannot be read: it is a FIFO")
+
+
+@pytest.mark.parametrize("kind", ["a submodule", "a repository among the options"])
+def test_a_repository_in_the_work_tree_is_looked_at_as_the_outer_one(kind, checkout, bare, git, make_run, provenance):
+    publish(to(bare), [make_run()], provenance)
+    if kind == "a submodule":
+        git(checkout, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(bare), "sub")
+        head = checkout / ".git" / "modules" / "sub" / "HEAD"
+    else:
+        git(checkout, "clone", "--quiet", str(bare), "conf/inner")
+        head = checkout / "conf" / "inner" / ".git" / "HEAD"
+    assert source_of(checkout)
+
+    head.unlink()
+    os.mkfifo(head)
+    with pytest.raises(Rejected) as rejected:
+        source_of(checkout)
+    assert headline(rejected).startswith(f"{head} cannot be read: it is a FIFO")
+
+
+def test_references_behind_a_link_are_looked_at(checkout):
+    heads = checkout / ".git" / "refs" / "heads"
+    heads.rename(checkout / "heads")
+    heads.symlink_to(checkout / "heads")
+    assert source_of(checkout)
+
+    (heads / "main").unlink()
+    os.mkfifo(heads / "main")
+    with pytest.raises(Rejected) as rejected:
+        source_of(checkout)
+    assert "heads/main cannot be read: it is a FIFO" in headline(rejected)
+
+
+def test_a_link_out_of_a_repository_is_not_followed_without_end(checkout, tmp_path, monkeypatch):
+    monkeypatch.setattr("ftgen.remote.gitops.address._MOST_FILES", 200)
+    assert source_of(checkout)
+    (tmp_path / "elsewhere").mkdir()
+    for number in range(200):
+        (tmp_path / "elsewhere" / f"{number}").touch()
+    (checkout / ".git" / "x").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Rejected) as rejected:
+        source_of(checkout)
+    assert "more than 200 files lie in it" in headline(rejected)
+
+
+@pytest.mark.parametrize("place", [".git/refs/a", "conf", "overlays/a"])
+def test_folders_that_nobody_needs_so_deep_are_told(place, checkout):
+    (checkout / place).joinpath(*["d"] * 101).mkdir(parents=True)
+    with pytest.raises(Rejected) as rejected:
+        source_of(checkout)
+    assert "more than 100 deep" in headline(rejected)
+
+
+# --- borrowed objects ------------------------------------------------------------------------------------
+
+
+def borrow(checkout, *lines):
+    place = checkout / ".git" / "objects" / "info" / "alternates"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("".join(f"{line}\n" for line in lines))
+    return place
+
+
+def test_a_repository_that_borrows_objects_is_one_to_publish_to(checkout, git, make_run, provenance, tmp_path):
+    git(tmp_path, "clone", "--quiet", "--shared", str(checkout), "shared")
+    assert publish(to(tmp_path / "shared"), [make_run()], provenance).result is Result.COMMITTED
+    assert source_of(tmp_path / "shared")
+
+
+@pytest.mark.parametrize("way", ["at once", "through another"])
+def test_an_object_to_borrow_that_git_would_wait_for_is_told(way, checkout, make_run, provenance, tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name / "info").mkdir(parents=True)
+    (tmp_path / "second" / "ab").mkdir()
+    fifo = tmp_path / "second" / "ab" / ("0" * 38)
+    os.mkfifo(fifo)
+    (tmp_path / "first" / "info" / "alternates").write_text(f"# a comment\n{tmp_path / 'second'}\n")
+    borrow(checkout, "../../../second" if way == "at once" else str(tmp_path / "first"), "/nowhere")
+    for look in (lambda: source_of(checkout), lambda: publish(to(checkout), [make_run()], provenance)):
+        with pytest.raises(Rejected) as rejected:
+            look()
+        assert headline(rejected).startswith(f"{fifo} cannot be read: it is a FIFO")
+
+
+def test_objects_that_are_borrowed_in_a_circle_end(checkout):
+    borrow(checkout, checkout / ".git" / "objects")
+    assert source_of(checkout)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"), [(['"/a\\tb"'], "in quotes"), ([f"/nowhere/{n}" for n in range(60)], "more than 50 others")]
+)
+def test_objects_are_not_borrowed_from_just_anywhere(checkout, lines, words):
+    borrow(checkout, *lines)
+    with pytest.raises(Rejected) as rejected:
+        source_of(checkout)
+    assert words in headline(rejected)
+
+
+@pytest.mark.parametrize("how", ["typed", "a clone's"])
+def test_a_remote_on_this_machine_is_looked_at_as_a_clone(how, checkout, bare, git, make_run, provenance):
+    fifo = bare / "refs" / "heads" / "main"
+    os.mkfifo(fifo)
+    git(checkout, "config", "remote.origin.url", str(bare))
+    target, push = (to(f"file://{bare}"), False) if how == "typed" else (to(checkout), True)
+    with pytest.raises(Rejected) as rejected:
+        publish(target, [make_run()], provenance, push=push)
+    assert headline(rejected).startswith(f"{fifo} cannot be read: it is a FIFO")
+
+
+# --- trees that are larger than any disk -----------------------------------------------------------------
+
+
+@pytest.fixture
+def bomb(bare, git, tmp_path):
+    """A folder of 10^9 files in ten objects, beside `a.txt`, on `main`."""
+
+    def tree(*lines):
+        listed = tmp_path / "listed"
+        listed.write_text("".join(f"{line}\n" for line in lines))
+        with listed.open() as stdin:
+            line = ["git", "-C", str(bare), "mktree"]
+            return subprocess.run(line, stdin=stdin, capture_output=True, text=True, check=True).stdout.strip()
+
+    (tmp_path / "a.txt").write_text("a\n")
+    name = git(bare, "hash-object", "-w", str(tmp_path / "a.txt"))
+    made = tree(*(f"100644 blob {name}\t{number}" for number in range(10)))
+    for _ in range(8):
+        made = tree(*(f"040000 tree {made}\t{number}" for number in range(10)))
+    top = tree(f"040000 tree {made}\tbomb", f"100644 blob {name}\ta.txt")
+    git(bare, "update-ref", "refs/heads/main", git(bare, "commit-tree", "-m", "bomb", top))
+    return bare
+
+
+@pytest.mark.parametrize("path", ["", "bomb", "bomb/1/2"])
+def test_a_folder_of_more_files_than_anybody_commits_is_not_listed(path, bomb, make_run, provenance):
+    for target, push in ((to(bomb, path=path), False), (to(f"file://{bomb}", path=path), True)):
+        with pytest.raises(Rejected) as rejected:
+            publish(target, [make_run()], provenance, push=push)
+        assert "has more than 100000 files" in headline(rejected)
+
+
+@pytest.mark.parametrize("path", ["training", "training/a", "bomb/new"])
+def test_what_lies_beside_the_folder_is_kept_unread(path, bomb, git, make_run, provenance):
+    before = git(bomb, "rev-parse", "main:bomb/1", "main:a.txt")
+    for run in (make_run("a"), make_run("b")):
+        assert publish(to(bomb, path=path), [run], provenance).result is Result.COMMITTED
+    assert git(bomb, "rev-parse", "main:bomb/1", "main:a.txt") == before
+    names = git(bomb, "ls-tree", "-r", "--name-only", f"main:{path}").splitlines()
+    assert names == ["a/job-a-1a2b3c4d.yaml", "b/job-b-1a2b3c4d.yaml", "ftgen.lock"]
+
+
+def test_a_file_on_the_way_to_the_folder_is_told(bomb, make_run, provenance):
+    with pytest.raises(Rejected) as rejected:
+        publish(to(bomb, path="a.txt/b"), [make_run()], provenance)
+    assert set(codes(rejected)) == {"FT501"}
+
+
+def test_a_data_set_of_more_files_than_anybody_commits_is_not_checked_out(bomb):
+    with pytest.raises(Rejected) as rejected, checked_out(f"file://{bomb}", "main"):
+        pass
+    assert "has more than 100000 files" in headline(rejected)
+
+
+def test_a_data_set_larger_than_one_is_checked_out_is_told_by_its_size(checkout, git, monkeypatch):
+    url = f"file://{checkout}"
+    size = len("hello\n") + len("other\n")
+    monkeypatch.setattr("ftgen.remote.gitops.checkout._LARGEST", size)
+    with checked_out(url, "main") as folder:
+        assert sorted(file.name for file in folder.iterdir()) == ["README.md", "other.txt"]
+    monkeypatch.setattr("ftgen.remote.gitops.checkout._LARGEST", size - 1)
+    with pytest.raises(Rejected) as rejected, checked_out(url, "main"):
+        pass
+    assert "its files hold more than" in headline(rejected)
+
+
+def test_a_data_set_that_is_too_deep_to_be_removed_is_not_checked_out(checkout, git):
+    place = checkout.joinpath(*["d"] * 101)
+    place.mkdir(parents=True)
+    (place / "a").touch()
+    git(checkout, "add", "d")
+    git(checkout, "commit", "--quiet", "-m", "deep")
+    with pytest.raises(Rejected) as rejected, checked_out(f"file://{checkout}", "main"):
+        pass
+    assert "more than 100 deep" in headline(rejected)
 
 
 def test_a_map_of_authors_is_not_read(checkout):

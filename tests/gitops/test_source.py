@@ -82,3 +82,20 @@ def test_a_repository_that_git_cannot_read_is_refused(source, git, broken):
 def test_before_the_first_commit_there_is_none(tmp_path, git):
     git(tmp_path, "init", "--quiet")
     assert source_of(tmp_path) is None
+
+
+@pytest.mark.parametrize(("length", "told"), [(4096, "w" * 4096), (4097, "w" * 4095 + "…")])
+def test_a_message_is_repeated_as_far_as_somebody_reads_it(source, git, tmp_path, length, told):
+    (tmp_path / "message").write_text(f"{'w' * length}\n\n{'w' * length}\n")
+    git(source, "commit", "--quiet", "--allow-empty", "--file", str(tmp_path / "message"))
+    found = source_of(source)
+    assert (found.subject, found.body) == (told, told)
+
+
+def test_a_commit_that_fills_the_memory_is_refused(source, git, tmp_path):
+    (tmp_path / "message").write_text("word " * (1 << 20))
+    made = git(source, "commit-tree", "-F", str(tmp_path / "message"), "HEAD^{tree}")
+    git(source, "update-ref", "HEAD", made)
+    with pytest.raises(Rejected) as rejected:
+        source_of(source)
+    assert "holds more than 4 MiB" in rejected.value.diagnostics[0].headline

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ftgen.diagnostics import Rejected, error
 from ftgen.remote.gitops.address import git_folder, refuse_endless, without_credentials
@@ -18,8 +20,8 @@ from ftgen.text import files, lines
 _FIELDS = ("%H", "%an <%ae>", "%cI", "%s", "%b")
 _MOST_NAMED = 50
 _UNBORN = "does not have any commits yet"
-_AT_ONCE = 20
-"""Seconds in which git names a commit: it reads two objects, unless its configuration leads to a FIFO."""
+_LONGEST = 4096
+"""Longest subject and body of a commit that are repeated, in characters each."""
 
 
 class Source(Struct, frozen=True):
@@ -81,7 +83,8 @@ def source_of(folder: Path) -> Source | None:
     detached = not git.maybe("symbolic-ref", "--quiet", "HEAD")
     sha, author, date, subject, body = fields
     dirty = _is_dirty(git, top, folder)
-    return Source(sha, author, date, subject, body.strip(), url, dirty=dirty, detached=detached)
+    subject, body = _cut(subject), _cut(body.strip())
+    return Source(sha, _cut(author), date, subject, body, url, dirty=dirty, detached=detached)
 
 
 def _last_commit(git: Git, top: Path) -> list[str]:
@@ -91,7 +94,8 @@ def _last_commit(git: Git, top: Path) -> list[str]:
         Rejected: FT521, git cannot tell; nothing would say then whether the checkout has changes.
     """
     try:
-        return git.text("log", "-1", f"--format={'%x00'.join(_FIELDS)}", timeout=_AT_ONCE).split("\0", len(_FIELDS) - 1)
+        _refuse_large_commit(git, top)
+        return git.text("log", "-1", f"--format={'%x00'.join(_FIELDS)}").split("\0", len(_FIELDS) - 1)
     except GitFailed as problem:
         if _UNBORN in problem.message:
             return []
@@ -99,11 +103,33 @@ def _last_commit(git: Git, top: Path) -> list[str]:
         raise Rejected([error("FT521", headline, str(top), help="see what `git log -1` says there")]) from None
 
 
+def _refuse_large_commit(git: Git, top: Path) -> None:
+    """Refuse a commit that git would keep in memory several times, for whoever reads its message."""
+    size = git.maybe("cat-file", "-s", "HEAD")
+    if size.isdecimal() and int(size) > files.LARGEST_SOURCE:
+        headline = f"the commit of {top} that is checked out holds more than {files.LARGEST_SOURCE // files.MIB} MiB"
+        raise Rejected([error("FT521", headline, str(top), help="make it anew with a message that people read")])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
 def _ignore_files(top: Path, folder: Path) -> Iterator[tuple[Path, int]]:
     """Yield the files that tell git what to ignore and filter in the folders of the configuration."""
     folders = [parent for parent in (folder, *folder.parents) if parent.is_relative_to(top)]
-    folders += [Path(inner) for name in ("conf", "overlays") for inner, _, _ in os.walk(folder / name)]
-    yield from ((parent / name, files.LARGEST) for parent in folders for name in (".gitattributes", ".gitignore"))
+    yield from _settings_in([*folders, *_folders_read(folder)])
+
+
+def _folders_read(folder: Path) -> Iterator[Path]:
+    """Yield the folders below `conf/` and `overlays/`; git looks into no repository among them, and is kept out too."""
+    for place in (folder / "conf", folder / "overlays"):
+        inside = files.below(place, enters=lambda name: name != ".git")
+        yield from (place, *(Path(entry.path) for entry in inside if files.is_folder(entry)))
+
+
+def _settings_in(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    yield from ((folder / name, files.LARGEST) for folder in folders for name in (".gitattributes", ".gitignore"))
 
 
 def _checkout(top: Path) -> Git | None:
@@ -115,22 +141,72 @@ def _is_dirty(git: Git, top: Path, folder: Path) -> bool:
     safe = Git(git.folder, {**git.settings, **_unfiltered(git)}, git.env)
     folders = [str((folder / name).relative_to(top)) for name in ("conf", "overlays") if (folder / name).is_dir()]
     try:
+        index = _index(git, top)
+        _refuse_endless_changes(git, top, folder, index)
         # Submodules have configurations of their own, which name programs too.
-        if safe.text("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"):
+        if _prints(safe, "status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty"):
             return True
-        if _has_unwatched(git, top):
+        if index.hides:
             return True
-        command = ("-C", str(top), "ls-files", "--others", "--exclude-standard", "--", *folders)
-        return bool(folders) and bool(git.text(*command))
+        command = ("-C", str(top), "ls-files", "--others", "--exclude-standard", "-z", "--", *folders)
+        return bool(folders) and _prints(git, *command)
     except GitFailed as problem:
         headline = f"git cannot tell whether {top} has changes: {lines.printable(problem.message)}"
         raise Rejected([error("FT521", headline, str(top), help="see what `git status` says there")]) from None
 
 
-def _has_unwatched(git: Git, top: Path) -> bool:
-    """Return whether the index hides changes of files that are there: assumed unchanged, or skipped in the checkout."""
-    marked = (line.partition(" ")[::2] for line in git.text("-C", str(top), "ls-files", "-v", "-z").split("\0"))
-    return any(mark.islower() or (mark == "S" and os.path.lexists(top / name)) for mark, name in marked if name)
+def _prints(git: Git, *command: str) -> bool:
+    with closing(git.records(*command)) as found:
+        return next(found, None) is not None
+
+
+class _Index(Struct):
+    """What the index says of a checkout.
+
+    Attributes:
+        hides: whether it hides changes of files that are there: assumed unchanged, or skipped in the checkout.
+        folders: the folders of tracked files.
+        modules: the submodules.
+    """
+
+    hides: bool = False
+    folders: set[str] = field(default_factory=set)
+    modules: list[str] = field(default_factory=list)
+
+
+def _index(git: Git, top: Path) -> _Index:
+    index = _Index()
+    for record in git.records("-C", str(top), "ls-files", "-v", "--stage", "-z"):
+        head, _, name = os.fsdecode(record).partition("\t")
+        mark, mode, *_ = head.split(" ")
+        index.hides |= mark.islower() or (mark == "S" and os.path.lexists(top / name))
+        index.folders.update(list(_parents(name, index.folders)))
+        if mode == _MODULE:
+            index.modules.append(name)
+    return index
+
+
+_MODULE = "160000"
+
+
+def _parents(name: str, known: set[str]) -> Iterator[str]:
+    """Yield the folders that a path lies in, innermost first, up to one that is known."""
+    while (name := name.rpartition("/")[0]) and name not in known:
+        yield name
+
+
+def _refuse_endless_changes(git: Git, top: Path, folder: Path, index: _Index) -> None:
+    """Refuse what git would wait for to find changes; see `refuse_endless`.
+
+    It opens the attributes of each folder in which a file may have changed, and looks which commit a repository in the
+    work tree has checked out.
+    """
+    excluded = git.maybe("config", "--type=path", "--get", "core.excludesFile")
+    named = [(top / excluded, files.LARGEST)] if excluded else []
+    refuse_endless(chain(named, _settings_in(top / inner for inner in sorted(index.folders))))
+    for inner in (*(top / name for name in index.modules), *_folders_read(folder)):
+        if os.path.lexists(inner / ".git"):
+            git_folder(inner / ".git")
 
 
 def _unfiltered(git: Git) -> dict[str, str]:
