@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
 from tests.locking.conftest import Site
+from tests.scripts.gitserver import TOKEN, USER
 
 from ftgen import cli
 
@@ -335,6 +337,51 @@ def test_what_serves_is_locked_by_its_own_configuration(site: Site, capsys: pyte
     run(0, "rebuild", "-q")
     PINS.unlink()
     run(0, "rebuild", "-q")
+
+
+@pytest.mark.parametrize("user", ["me:Xk29fQpl88zz", "Xk29fQpl88zz"])
+@pytest.mark.parametrize("of", [[], ["--config-name", "serve"]], ids=["train", "serve"])
+def test_a_secret_is_neither_asked_about_nor_written(
+    site: Site, capsys: pytest.CaptureFixture[str], user: str, of: list[str]
+) -> None:
+    url = site.model.replace("://", f"://{user}@")
+    for form in ([], ["--json"]):
+        run(1, "lock", MINE, f"model.url={url}", *of, *form)
+        said = capsys.readouterr()
+        assert "FT441" in said.out + said.err
+        assert "Xk29" not in said.out + said.err
+    assert (site.registry.asked, site.forge.requests, PINS.exists()) == ([], [], False)
+
+
+@pytest.mark.parametrize(
+    "word", ["model.url='http://127.0.0.1/${oc.env:MY_TOKEN}'", "model.revision=${oc.env:MY_TOKEN}"]
+)
+def test_a_secret_of_the_environment_is_not_written_either(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "Xk29fQpl88zz")
+    run(1, "lock", MINE, word, "--config-name", "serve")
+    said = capsys.readouterr()
+    assert "FT286" in said.err
+    assert "Xk29" not in said.out + said.err
+    assert (site.forge.requests, PINS.exists()) == ([], False)
+
+
+@pytest.mark.parametrize(
+    "of", [[], ["--config-name", "serve", f"serving.image=vllm@sha256:{'a' * 64}"]], ids=["train", "serve"]
+)
+def test_credentials_that_the_configuration_accepts_are_locked_and_not_printed(
+    site: Site, capsys: pytest.CaptureFixture[str], of: list[str]
+) -> None:
+    url = site.model.replace("://", f"://{USER}:{quote(TOKEN, safe='')}@")
+    words = ["lock", MINE, f"model.url={url}", "+allow={FT441: everybody may read}", *of]
+    run(1, *words, "--check")
+    run(0, *words, "--json")
+    said = capsys.readouterr()
+    assert TOKEN not in said.out + said.err
+    assert site.model.partition("://")[2] in said.out
+    run(0, *words)
+    assert "has a pin for everything" in capsys.readouterr().err
 
 
 def test_a_kustomization_has_the_digests(site: Site) -> None:

@@ -20,15 +20,18 @@ from ftgen import pipeline
 from ftgen.cli import many, output, progress, request
 from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.config import pins
-from ftgen.config.compose import Composer, Moving
+from ftgen.config.compose import Composer, Composition, Moving
 from ftgen.config.pins import PinFile, Pins, Reference
-from ftgen.diagnostics import Diagnostic, error, warning
+from ftgen.diagnostics import Diagnostic, credentials, error, require, warning
 from ftgen.output import tree
 from ftgen.remote import locking
 from ftgen.remote.locking import Answer, Registries, Unresolved
 from ftgen.remote.locking.repository import is_in_pod
+from ftgen.spec import admit
 from ftgen.text import files
+from ftgen.validation import unreported
 from ftgen.validation.moving import moving
+from ftgen.validation.rules import secrets
 
 
 class Asked(Struct, frozen=True):
@@ -101,8 +104,22 @@ def _collected(composer: Composer, arguments: Arguments) -> list[Asked]:
     composition = composer.compose(composer.parse(arguments.overrides))
     if composition.config.get("serving") is not None:
         # The run that is to be served is not named: its configuration says what serves it.
-        return [Asked(each, arguments.overrides) for each in moving(composition.config, composition.choices)]
+        return [Asked(each, arguments.overrides) for each in _of_service(composition)]
     return [Asked(each, arguments.overrides) for each in pipeline.compile_job(composer, arguments.overrides).moving]
+
+
+def _of_service(composition: Composition) -> tuple[Moving, ...]:
+    """Return the movable references of a configuration that serves, of which nothing but the secrets was judged.
+
+    Raises:
+        Rejected: a reference, or what the environment gives, holds a secret, which the file of pins would repeat.
+    """
+    spec = admit(composition.config)
+    references = moving(composition.config, composition.choices)
+    written = {"references": [each.reference._asdict() for each in references]}
+    found = secrets.attribute_to_keys(secrets.scan(written), composition.config)
+    require([*pipeline.validate_environment(composition, spec), *unreported(found, spec.accepted)])
+    return references
 
 
 def _unique(asked: Iterable[Asked]) -> list[Asked]:
@@ -178,7 +195,8 @@ def _conclude(changes: Sequence[Change], file: PinFile, path: Path, arguments: A
         content = pins.file_text(merged).encode()
         tree.apply(tree.plan_copy(path.parent, {path.name: content}, overwrite=True))
     for change in real:
-        output.print_status(f"{change.kind:>9}  {change.asked.moving.reference}  {_short(change)}", arguments)
+        shown_reference = _shown(change.asked.moving.reference)
+        output.print_status(f"{change.kind:>9}  {shown_reference}  {_short(change)}", arguments)
     output.print_status(_summary(real, len(file.pins), shown, is_check=is_check), arguments)
     if arguments.flags.json:
         output.print_document(document(changes, shown), arguments)
@@ -207,7 +225,7 @@ def document(changes: Sequence[Change], path: str) -> Mapping[str, Any]:
 
 
 def _plain(change: Change) -> dict[str, Any]:
-    reference = change.asked.moving.reference
+    reference = _shown(change.asked.moving.reference)
     return {
         "kind": reference.kind,
         "name": reference.name,
@@ -217,3 +235,10 @@ def _plain(change: Change) -> dict[str, Any]:
         "old": change.old or None,
         "new": change.new,
     }
+
+
+def _shown(reference: Reference) -> Reference:
+    """Return a reference as it is printed, without a secret that the configuration accepts."""
+    return reference._replace(
+        name=str(credentials.redact_value(reference.name)), revision=str(credentials.redact_value(reference.revision))
+    )
