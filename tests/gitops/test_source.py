@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ftgen.diagnostics import Rejected
-from ftgen.remote.gitops import source_of
+from ftgen.remote.gitops import Provenance, source_of
+from ftgen.remote.gitops.source import message
 
 
 @pytest.fixture
@@ -24,6 +25,25 @@ def test_the_checked_out_commit_is_the_source(source, git):
     assert told.url == "https://git.example.com/conf.git"
     assert not told.dirty
     assert not told.detached
+
+
+def test_no_secret_of_its_message_is_told(source, git):
+    said = ["Use HF_TOKEN=Xk29fQpl88zz", "", "curl -u ada:Xk29fQpl88zz https://example.com", "PGPASSWORD: Xk29fQpl88zz"]
+    git(source, "commit", "--quiet", "--allow-empty", "--message", "\n".join(said))
+    git(source, "remote", "add", "origin", "https://git.example.com/conf.git?private_token=Xk29fQpl88zz")
+    told = source_of(source)
+    assert told is not None
+    assert told.subject == "Use HF_TOKEN=************"
+    assert told.body.count("*" * 12) == 2
+    assert "Xk29" not in message("ftgen", Provenance("0.1.0", "", told), [], [])
+
+
+def test_a_message_without_a_secret_is_told_as_it_is(source, git):
+    said = "Train with max_tokens=512\n\nSee cluster.git.secret=git-credentials, and 5d41402abc4b2a76b9719d911017c592."
+    git(source, "commit", "--quiet", "--allow-empty", "--message", said)
+    told = source_of(source)
+    assert told is not None
+    assert f"{told.subject}\n\n{told.body}" == said
 
 
 def test_a_folder_below_is_of_the_same_source(source, git):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from ftgen.diagnostics import Rejected, error
+from ftgen.diagnostics import Rejected, credentials, error
 from ftgen.remote.gitops.address import git_folder, refuse_endless, without_credentials
 from ftgen.remote.gitops.git import Git, GitFailed
 from ftgen.text import files, lines
@@ -25,7 +25,7 @@ _LONGEST = 4096
 
 
 class Source(Struct, frozen=True):
-    """Commit of the configuration.
+    """Commit of the configuration; other repositories record it, so that no text of it holds a secret.
 
     Attributes:
         sha: its id.
@@ -82,6 +82,7 @@ def source_of(folder: Path) -> Source | None:
     url = without_credentials(git.maybe("config", "--get", "remote.origin.url"))
     detached = not git.maybe("symbolic-ref", "--quiet", "HEAD")
     sha, author, date, subject, body = fields
+    url, author, subject, body = map(credentials.redact, (url, author, subject, body))
     dirty = _is_dirty(git, top, folder)
     subject, body = _cut(subject), _cut(body.strip())
     return Source(sha, _cut(author), date, subject, body, url, dirty=dirty, detached=detached)
