@@ -140,6 +140,31 @@ def test_a_folder_of_ones_own_is_completed_too(own: Path) -> None:
     assert candidates("ftgen site/") == ["site/room="]
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("HF_TOKEN", "Xk29fQpl88zz"),
+        ("DB_PASSWORD", "12345678"),
+        ("DB", "postgres://ada:Xk29fQpl88zz@db/x"),
+        ("A", "hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567"),
+    ],
+)
+def test_a_secret_of_a_file_is_no_completion(own: Path, key: str, value: str) -> None:
+    text = f"defaults: [full-gpu@_here_, _self_]\nenv: {{{key}: '{value}', PLAIN: abc}}\n"
+    option = f"of-{key.lower()}"  # read once in a process
+    (own / "hardware" / f"{option}.yaml").write_text(text, encoding="utf-8")
+    for verb in ("", "serve ", "explain trainer.lr "):
+        assert candidates(f"ftgen {verb}hardware={option} hardware.env.{key}=") == []
+        assert candidates(f"ftgen {verb}hardware={option} hardware.env.{key}={value[:3]}") == []
+        assert f"hardware.env.{key}=" in candidates(f"ftgen {verb}hardware={option} hardware.env.")
+        assert candidates(f"ftgen {verb}hardware={option} hardware.env.PLAIN=") == ["hardware.env.PLAIN=abc"]
+
+
+def test_the_name_of_a_secret_is_a_completion() -> None:
+    line = "ftgen tracking.key={secret:w,key:k} cluster=alauda cluster.git.secret="
+    assert candidates(line) == ["cluster.git.secret=aml-image-builder-secret"]
+
+
 def test_config_dir_is_searched(tmp_path: Path, own: Path) -> None:
     own.rename(tmp_path / "mine")
     assert candidates("ftgen hardware=ou") == []

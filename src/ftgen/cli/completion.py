@@ -22,6 +22,7 @@ from ftgen import runtime
 from ftgen.cli import vocabulary
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
 from ftgen.config import catalog
+from ftgen.diagnostics import credentials
 from ftgen.text import files
 from ftgen.text.paths import part
 
@@ -80,9 +81,13 @@ def candidates(line: str) -> list[str]:
 
 
 def _offered(words: Sequence[str], word: str) -> list[str]:
-    """Return the completions of a word that no shell takes for more than a word: names of options are a clone's."""
+    """Return the completions of a word that no shell takes for more than a word: names of options are a clone's.
+
+    None repeats a secret: a file may hold one that renders refuse.
+    """
     found = set(_Line(tuple(words)).complete(word))
-    return sorted(each for each in found if each.isprintable() and not _COMMAND.search(each.removeprefix(word)))
+    safe = (each for each in found if each.isprintable() and not _COMMAND.search(each.removeprefix(word)))
+    return sorted(each for each in safe if credentials.redact_setting(each) == each)
 
 
 class _Line(Struct, frozen=True, dict=True):
