@@ -416,6 +416,88 @@ def test_a_secret_is_hidden_before_its_escapes_are_written(
     assert "4dor" not in said
 
 
+WORD = "Xk29fQpl88zz"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ('name: OURS\n            value: "yes"', f"name: HF_TOKEN\n            value: {WORD}", WORD),
+        ('value: "yes"', f"value: postgres://ada:{WORD}@db/x", WORD),
+        ('value: "yes"', f"value: |\n              -----BEGIN PRIVATE KEY-----\n              {WORD}", WORD),
+        ("learning_rate: 0.0001", f"hub_token: {WORD}", WORD),
+        ("team: nlp", f"team: {WORD}\n    api_key: {WORD}", f"team: {WORD}"),
+    ],
+    ids=["variable", "url", "lines", "setting", "beside"],
+)
+def test_a_line_s_secret_is_not_repeated(
+    manifest: Path, form: list[str], old: str, new: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = manifest.read_text(encoding="utf-8")
+    assert old in text
+    manifest.write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert cli.main(["explain", at(manifest, line), *form]) == 0
+    said = capsys.readouterr()
+    assert WORD not in said.out + said.err
+    assert "****" in said.out
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=" ".join)
+def test_a_secret_among_the_words_of_a_command_is_not_repeated(
+    form: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["trainer=command", f"trainer.command=[train,--token,{WORD}]"]
+    assert cli.main(["explain", "trainer.command[2]", *words, *form]) == 0
+    assert cli.main([*words, "hardware=ours", "allow.FT442=an example", "-q"]) == 0
+    (file,) = Path("out").rglob("job-command-*.yaml")
+    assert cli.main(["explain", at(file, f"- {WORD}"), *form]) == 0
+    said = capsys.readouterr()
+    assert "trainer.command" in said.out
+    assert WORD not in said.out + said.err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize("value", ["${hardware.env.MY_TOKEN}", "${oc.env:MY_TOKEN}"])
+def test_a_value_taken_from_a_secret_is_not_repeated(
+    project: Path, form: list[str], value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", WORD)
+    option = project / "conf/hardware/ours.yaml"
+    option.write_text(f"{option.read_text(encoding='utf-8')}env: {{MY_TOKEN: {WORD}}}\n", encoding="utf-8")
+    assert cli.main(["explain", "tracking.run_name", "hardware=ours", f"tracking.run_name={value}", *form]) == 0
+    said = capsys.readouterr()
+    assert value in said.out
+    assert WORD not in said.out + said.err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=" ".join)
+def test_neither_a_pin_nor_a_comment_repeats_a_secret(
+    project: Path, form: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, commit = f"http://ada:{WORD}@git.example.com/m.git", "a" * 40
+    pins = f"version: 1\ngit:\n- url: {url}\n  revision: main\n  commit: {commit}\n"
+    (project / "conf/pins.yaml").write_text(pins, encoding="utf-8")
+    option = project / "conf/hardware/ours.yaml"
+    option.write_text(f"# Ours, by {url}.\n{option.read_text(encoding='utf-8')}", encoding="utf-8")
+    words = ["hardware=ours", f"model.url={url}", "model.revision=main", "+allow={FT441: an example}"]
+    assert cli.main([*words, "-q"]) == 0
+    (file,) = Path("out").rglob("job-*.yaml")
+    assert cli.main(["explain", at(file, f"value: {commit}"), *form]) == 0
+    assert cli.main(["explain", "hardware", "hardware=ours", *form]) == 0
+    said = capsys.readouterr()
+    assert "lock of http://****" in said.out
+    assert WORD not in said.out + said.err
+
+
+def test_what_is_no_secret_is_shown(manifest: Path, explain: Any) -> None:
+    assert explain("cluster.git.secret")["value"] == "aml-image-builder-secret"
+    assert explain(at(manifest, 'value: "yes"'))["value"] == "yes"
+    story = explain(at(manifest, "learning_rate: 0.0001"))
+    assert story["value"] == "learning_rate: 0.0001"
+    assert ("trainer.args.learning_rate", "0.0001") in [(cause["name"], cause["value"]) for cause in story["causes"]]
+
+
 @pytest.mark.parametrize("words", [[], ["--json"]], ids=["text", "json"])
 def test_the_page_of_a_rule_shows_its_examples(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "FT441", *words]) == 0

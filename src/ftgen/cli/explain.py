@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from ftgen.cli import output, programs, request, vocabulary
+from ftgen.cli import output, programs, report, request, vocabulary
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.vocabulary import Documentation
 from ftgen.config import catalog
@@ -58,30 +58,44 @@ def _key(key: str, arguments: Arguments) -> int:
     overrides = arguments.overrides
     with request.open_composer(_as_composed(key, arguments)) as composer:
         config, pinned, problems = _composed(composer, overrides)
-        explanation = explain.key(key, config, KeyOrigins.of(composer, overrides), _pin(key, pinned, composer))
+        sources = _sources(overrides, config)
+        shown_config = credentials.redact_value(config, known=sources.known)
+        explanation = explain.key(key, shown_config, KeyOrigins.of(composer, overrides), _pin(key, pinned, composer))
         documentation, unknown = _documented(key, config, composer)
         is_known = explanation is not None or (documentation is not None and config)
         problems = list(request.add_locations(composer, arguments, [*problems, *(unknown if is_known else ())]))
     if not is_known:
         raise Rejected(problems or unknown or [_unknown(key, config, composer)])
-    explanation = _redacted(explanation or KeyExplanation(key, ABSENT, (), (), {}))
-    shown = [*map(credentials.redact_setting, overrides)]
+    explanation = _redacted(explanation or KeyExplanation(key, ABSENT, (), (), {}), sources)
+    shown = _shown(overrides, sources)
     text = "".join(_key_text(explanation, documentation, composer, shown, rejected=not config))
     _print(_key_json(explanation, documentation), text, arguments)
     output.print_diagnostics(problems, arguments, to_stderr=True)
     return 1 if problems else 0
 
 
-def _redacted(explanation: KeyExplanation) -> KeyExplanation:
+def _sources(overrides: Sequence[str], config: Mapping[str, Any]) -> report.Sources:
+    """Return what overrides are redacted by: the secrets in them, in the environment and in a configuration."""
+    sources = report.Sources(overrides)
+    sources.known |= credentials.secrets_in(config)
+    return sources
+
+
+def _shown(overrides: Iterable[str], sources: report.Sources) -> list[str]:
+    return [credentials.redact(credentials.redact_setting(text), sources.known) for text in overrides]
+
+
+def _redacted(explanation: KeyExplanation, sources: report.Sources) -> KeyExplanation:
     """Hide the secrets of a key's values, before anything writes them with escapes."""
     name = explanation.key.rpartition(".")[2]
 
     def hidden(origins: Sequence[Origin]) -> tuple[Origin, ...]:
-        return tuple(replace(o, value_text=str(credentials.redact_value(o.value_text, name))) for o in origins)
+        known = sources.known.union(*(sources.secrets(o.location) for o in origins))
+        return tuple(replace(o, value_text=str(credentials.redact_value(o.value_text, name, known))) for o in origins)
 
     return replace(
         explanation,
-        value=credentials.redact_value(explanation.value, name),
+        value=credentials.redact_value(explanation.value, name, sources.known),
         statements=hidden(explanation.statements),
         references=hidden(explanation.references),
     )
@@ -185,7 +199,9 @@ def _option(group: str, option: str, composer: Composer) -> str:
     """Format an option as its file and first comment."""
     files = (place / group / f"{option}.yaml" for place in composer.request.search_path())
     file = next((f for f in files if f.is_file()), None)
-    return f"{displayed(file, composer.request.directory)}  {catalog.description(file)}" if file else option
+    if file is None:
+        return option
+    return f"{displayed(file, composer.request.directory)}  {credentials.redact(catalog.description(file))}"
 
 
 def _key_json(explanation: KeyExplanation, documentation: Documentation | None) -> dict[str, Any]:
@@ -221,12 +237,18 @@ def _line(file: Path, number: int, arguments: Arguments) -> int:
 
 
 def _redacted_line(explanation: LineExplanation) -> LineExplanation:
-    redact = credentials.redact_value
+    """Hide the secrets that only this process and the overrides tell; those of the manifest are hidden."""
+    sources = report.Sources(explanation.overrides)
+
+    def hidden(cause: Cause) -> Cause:
+        value = credentials.redact_value(cause.value, cause.name.rpartition(".")[2], sources.known)
+        return replace(cause, name=credentials.redact(cause.name, sources.known), value=value)
+
     return replace(
         explanation,
-        value=redact(explanation.value, str(explanation.path[-1]) if explanation.path else ""),
-        causes=tuple(replace(c, value=redact(c.value, c.name.rpartition(".")[2])) for c in explanation.causes),
-        overrides=tuple(map(credentials.redact_setting, explanation.overrides)),
+        value=credentials.redact_value(explanation.value, known=sources.known),
+        causes=tuple(map(hidden, explanation.causes)),
+        overrides=tuple(_shown(explanation.overrides, sources)),
     )
 
 
@@ -237,7 +259,7 @@ def _compiled_service(manifest: Mapping[str, Any], composer: Composer) -> tuple[
 
 
 def _line_text(explanation: LineExplanation, file: Path, number: int) -> Iterator[str]:
-    yield f"{file}:{number}\n{dotted(explanation.path)} = {_short(explanation.value)}\n"
+    yield f"{file}:{number}\n{_path(explanation)} = {_short(explanation.value)}\n"
     if not explanation.causes:
         yield "  computed: no value of the configuration changes it by itself\n"
     rows = [
@@ -248,6 +270,10 @@ def _line_text(explanation: LineExplanation, file: Path, number: int) -> Iterato
     yield from _table(rows)
 
 
+def _path(explanation: LineExplanation) -> str:
+    return credentials.redact(dotted(explanation.path))
+
+
 def _places(cause: Cause, explanation: LineExplanation) -> list[str]:
     return [_where(place, explanation.overrides) for place in cause.locations] or ["not set: the default"]
 
@@ -256,7 +282,7 @@ def _line_json(explanation: LineExplanation, file: Path, number: int) -> dict[st
     return {
         "file": str(file),
         "line": number,
-        "path": dotted(explanation.path),
+        "path": _path(explanation),
         "value": explanation.value,
         "computed": not explanation.causes,
         "changed": explanation.changed,

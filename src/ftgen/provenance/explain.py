@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from ftgen import pipeline
 from ftgen.config.compose import Composer
 from ftgen.config.pins import PinFile, Pins, pinned_text
-from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, credentials, error
 from ftgen.lower import record
 from ftgen.provenance import dependencies
 from ftgen.provenance.dependencies import ABSENT, MOVED, LoweringInput, as_config, value_at
@@ -51,7 +51,7 @@ class KeyExplanation(Struct, frozen=True):
 
 
 class Cause(Struct, frozen=True):
-    """Configuration key, script, overlay or choice that made a line, with its locations."""
+    """Configuration key, script, overlay or choice that made a line, with its locations; no value holds a secret."""
 
     name: str
     locations: tuple[Location, ...]
@@ -63,7 +63,7 @@ class LineExplanation(Struct, frozen=True):
 
     Attributes:
         path: of the manifest, e.g. `("spec", "tasks", 0, "name")`.
-        value: the value at that path; of a text of several lines, the line.
+        value: the value at that path, its secrets redacted; of a text of several lines, the line.
         causes: the overlay or script that wrote it, else the keys that it depends on.
         overrides: the overrides that `<command line>` locations index from 1.
         changed: whether the configuration has changed since the manifest was rendered.
@@ -86,7 +86,7 @@ def key(
 
     Args:
         name: dotted key, or a group.
-        config: the resolved configuration; empty where it was rejected.
+        config: the resolved configuration, its secrets redacted; empty where it was rejected.
         origins: see `KeyOrigins.of`.
         pinned: the pin that took the place of the key's value, if one did.
     """
@@ -142,7 +142,8 @@ def line(file: Path, number: int, composer: Composer, compiled_service: Compile)
         refuse_outside(composer, overrides)
         rebuilt = Rebuilt.of(maker, composer, compiled_service if serves else compiled_job)
         explanation = rebuilt.explain(manifest, path, offset)
-        return replace(explanation, causes=(*pinned.causes(explanation.value), *explanation.causes))
+        causes = (*pinned.causes(explanation.value), *explanation.causes)
+        return replace(explanation, value=_text_at(_redacted(manifest), path, offset), causes=causes)
     except Rejected as rejected:
         raise Rejected(_in_file(rejected, file, KeyOrigins.of(composer, overrides))) from None
 
@@ -250,10 +251,7 @@ class Rebuilt(Struct, frozen=True, dict=True):
 
     def explain(self, manifest: Mapping[str, Any], path: Steps, offset: int = 0) -> LineExplanation:
         """Explain the entry at a path; `offset` is the number of lines below its key in a multi-line text."""
-        value = value_at(manifest, path)
-        text = (
-            value.split("\n")[offset - 1] if isinstance(value, str) and 0 < offset <= value.count("\n") + 1 else value
-        )
+        value, text = value_at(manifest, path), _text_at(manifest, path, offset)
         if isinstance(value, (dict, list)):
             causes = self._presence(manifest, path)
         else:
@@ -307,6 +305,10 @@ class Rebuilt(Struct, frozen=True, dict=True):
         """Return whether the section exists before any overlay is applied."""
         return any(p[: len(top)] == top for p in replace(self.source, patches=()).scalars())
 
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return _redacted(as_config(self.source.spec))
+
     def _cause(self, name: str) -> Cause:
         if name == COMMAND_LINE:
             return Cause(
@@ -315,7 +317,7 @@ class Rebuilt(Struct, frozen=True, dict=True):
         if name in self.source.identity.choices:
             chosen = self.origins.choice_origins(name)
             return Cause(name, tuple(o.location for o in chosen[-1:]), self.source.identity.choices[name])
-        value = value_at(as_config(self.source.spec), _steps(name))
+        value = value_at(self._settings, _steps(name))
         return Cause(
             name,
             self.origins.locations(name),
@@ -352,6 +354,22 @@ def _recorded(manifest: Mapping[str, Any], file: Path, read: Callable[[Mapping[s
     except ValueError as problem:
         headline = f"the annotation {problem}"
         raise Rejected([error("FT018", headline, value=file).at(Location(str(file), 1))]) from None
+
+
+def _redacted(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Redact the secrets of a document as a whole.
+
+    What stands beside a value tells whether it is secret: its variable's name, the lines or the words around it, and
+    that another entry holds it as one.
+    """
+    return dict(credentials.redact_value(document, known=credentials.secrets_in(document)))
+
+
+def _text_at(manifest: Mapping[str, Any], path: Steps, offset: int) -> Any:
+    """Return the value at a path; of a text of several lines, the line `offset` lines below its key."""
+    value = value_at(manifest, path)
+    is_line = isinstance(value, str) and 0 < offset <= value.count("\n") + 1
+    return value.split("\n")[offset - 1] if is_line else value
 
 
 def _differs(text: Any, others: Sequence[Any]) -> bool:
