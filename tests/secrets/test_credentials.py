@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from ftgen.diagnostics.credentials import (
     Kind,
     find_secrets,
+    is_literal_secret,
     is_secret_name,
     redact,
+    redact_sentence,
     redact_setting,
     redact_value,
     secret_values,
@@ -45,6 +47,19 @@ SECRET = "hunter2"
         "TOKEN_2",
         "OPENAI_KEY",
         "OBS_SK",
+        "DB_PASSWORD_PROD",
+        "API_KEY_PROD",
+        "HF_TOKEN_RO",
+        "HF_TOKEN_READ",
+        "hf_token_2_prod",
+        "SECRET_KEY_BASE",
+        "TOKEN_GITLAB",
+        "SSHPASS",
+        "DD_APP_KEY",
+        "FERNET_KEY",
+        "SESSION_KEY",
+        "USER_TOKEN",
+        "BOT_TOKEN",
     ],
 )
 def test_names_of_secrets(name):
@@ -80,6 +95,21 @@ def test_names_of_secrets(name):
         "author",
         "monkey",
         "AWS_ACCESS_KEY_ID",
+        "TOKEN_LIMIT",
+        "SECRET_NAME",
+        "KEY_COLUMN",
+        "PASSWORD_MIN_LENGTH",
+        "PASSWORD_FILE_PROD",
+        "API_KEY_HEADER",
+        "SECRET_KEY_FILE",
+        "SORT_KEY_DEV",
+        "MAX_TOKENS_TEST",
+        "pad_token_new",
+        "eot_token",
+        "PASS_TEST",
+        "read_write",
+        "MLFLOW_TRACKING_AUTH",
+        "TOKEN_READ",
         "",
         "_",
         "...",
@@ -176,6 +206,23 @@ def test_names_of_other_things(name):
         "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={0}-{0}-{0}",
         "https://api.telegram.org/bot123456789:AA{0}{0}/sendMessage",
         "client-key-data: {0}{0}",
+        "export DB_PASSWORD_PROD='{}'",
+        "HF_TOKEN_READ: {}",
+        "https://$(GIT_USER):{}@git.example.com/x.git",
+        "git clone https://${{GIT_USER}}:{}@git.example.com/x.git",
+        "curl -u $GIT_USER:{} https://x",
+        "obsutil config -i=AK123 -k={} -e=x",
+        "ossutil64 config -e x -i ak -k {}",
+        "az login --service-principal -u x -p {}",
+        "sudo -S ls <<< {}",
+        "unzip -P {} x.zip",
+        "set -gx HF_TOKEN {}",
+        "set --export HF_TOKEN '{}'; run",
+        'parser.add_argument("--hf-token", type=str, default="{}")',
+        "[--token, {}]",
+        "login(password='{}', token=token)",
+        "--response-token {}",
+        "session_key={}",
     ],
 )
 def test_secrets_are_found_and_covered_where_they_stand(text):
@@ -285,10 +332,66 @@ def test_phrases_numbers_and_pairs_are_found(text):
         "the Basic authentication of Basic Dataset1 <token>$TOKEN</token>",
         "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
         "https://hooks.slack.com/services/$HOOK os.environ.get('HF_TOKEN', '')",
+        'parser.add_argument("--hf-token", type=str, default=None, help="token of the hub")',
+        'parser.add_argument("--password", required=True); parser.add_argument("--token", "-t", default="")',
+        "# usage: run.sh --token TOKEN [--api-key KEY]",
+        "# Give --token to log in, or --password on the command line; --hf-token must be set.",
+        "train --response-token Assistant --system-token SYS",
+        'tokenizer.eot_token = "eot"; tokenizer.pad_token="<pad>"',
+        "MLFLOW_TRACKING_AUTH=kubernetes-namespaced MLFLOW_TRACKING_AUTH=aws-sigv4",
+        "session_key=user_id secret_prod: my-secret SECRET_GITLAB=gitlab-login TOKEN_DEV=/dev/null",
+        "unzip x.zip -d out; obsutil cp x -k y; mkdir -p x; az acr list; sudo -S ls <<< $PW; sudo -S true",
+        "set -eux; set -o pipefail; set -q HF_TOKEN; or exit",
+        "https://$(TOKEN):x-oauth-basic@github.com/x https://$U:$T@h curl -u $U:$T x",
     ],
 )
 def test_ordinary_texts_are_left_alone(text):
     assert find_secrets(text) == ()
+    assert redact(text) == text
+
+
+WORD_OF_PASSWORD = "Xk29fQpl88zz"
+
+
+@pytest.mark.parametrize("form", ["${}", "ab({})", "/{}", "change-{}", "{}...", "<{}>"])
+def test_a_password_that_looks_like_code_or_a_placeholder_is_found(form):
+    assert is_literal_secret("DB_PASSWORD", form.format(WORD_OF_PASSWORD))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "$DB_PASS",
+        "$dbPass1",
+        "/run/secrets/Ab12Cd34Ef/pw",
+        "change-me",
+        "<password>",
+        "get_password(user)",
+        "hf_...",
+        "$(X)",
+        "${X}",
+        "vault:secret/data/Ab12Cd34Ef#x",
+        "ENC[AES256_GCM,data:Xk29fQpl88zz]",
+        "{{ .Values.db }}",
+    ],
+)
+def test_what_fills_in_a_password_is_none(value):
+    assert not is_literal_secret("DB_PASSWORD", value)
+
+
+def test_the_words_of_a_rule_are_no_command():
+    assert redact_sentence("--hf-token has a literal value") == "--hf-token has a literal value"
+    assert redact_sentence("--hf-token hunter2") == "--hf-token *******"
+    assert redact_sentence("--hf-token hunter", ["hunter"]) == "--hf-token ******"
+
+
+@pytest.mark.parametrize("name", ["key", "private_token", "auth", "sig", "x-api-key"])
+def test_a_secret_in_the_query_of_a_url_is_covered(name):
+    assert SECRET not in redact(f"unable to access 'https://x.example.com/y.git?a=b&{name}={SECRET}/'")
+
+
+def test_the_query_of_a_url_stays_where_it_is_no_secret():
+    text = "https://x.example.com/y?revision=main&keyword=training#key=part"
     assert redact(text) == text
 
 
@@ -361,6 +464,12 @@ def test_covering_is_total_on_texts_like_settings(text):
         "authorization:",
         "value:token",
         "password: Zx9kQ2mP4vB7 ",
+        "set -gx ",
+        "add_argument('--token'",
+        "?key=",
+        "az login ",
+        "ossutil config ",
+        "://$U:",
         "token=hunter2hunter2x ",
     ],
 )
@@ -412,7 +521,7 @@ def test_the_password_of_a_url_that_is_a_value_is_hidden(password):
 
 def test_references_and_what_is_filled_in_stay():
     shown = {
-        "HF_TOKEN": {"secret": "Hub_1", "key": "token"},
+        "HF_TOKEN": {"secret": "hub-1", "key": "token_1"},
         "A_TOKEN": "$(OTHER)",
         "URL": "https://$(USER):$(PASSWORD)@host",
         "B_TOKEN": "<secret Hub_1/token>",

@@ -112,12 +112,14 @@ _TOKENS = {
 _URL = (
     r"(?i:https?|git)://(?P<s>[^\s/@'\"$*(){}<>|]+)@[A-Za-z0-9\[]"
     r"|[A-Za-z][A-Za-z0-9+]*://(?P<t>[^\s/@:'\"$*(){}<>|]*:[^\s/@'\"$*(){}<>|]+)@[A-Za-z0-9\[]"
+    # The user may be filled in, and is the token before GitHub's constant password.
+    r"|[A-Za-z][A-Za-z0-9+]*://\$(?:\w+|\(\w+\)|\{\w+\}):(?!x-oauth-basic@)(?P<u>[^\s/@'\"$*(){}<>|]+)@[A-Za-z0-9\[]"
 )
 # The credentials after a scheme of HTTP's Authorization header; `_is_of_scheme` excludes prose with these words.
 _SCHEME = r"(?i:(?P<scheme>basic|bearer)[ \t]+(?P<s>[A-Za-z0-9+/._~=-]{6,}))"
 _CURL = (
     r"""curl\b[^\n|;]{0,500}?[ \t](?:-u|--user|-U|--proxy-user)(?:[ \t=]*|["'], ?)["']?"""
-    r"""(?P<s>[^\s:'"$]+:[^\s'"$]+)"""
+    r"""(?:\$\{?\w+\}?:(?P<t>[^\s'"$]+)|(?P<s>[^\s:'"$]+:[^\s'"$]+))"""
 )
 _LOGIN_KEYS = (
     r"""wandb["']?,?[ \t]+["']?login[ \t"',]+(?:--relogin[ \t"',]+)?(?P<s>[A-Za-z0-9_-]{20,})"""
@@ -141,13 +143,21 @@ _PROGRAMS = (
     "oras",
     "crane",
     "skopeo",
+    "az ",
+    "obsutil",
+    "ossutil",
+    "unzip",
+    "sudo -S",
 )
 _LOGINS = (
     r"""(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,500}?[ \t]-p"""
     r"""(?!(?:ort\d*|rotocol|rompt|ager)(?![\w-]))["']?(?P<s>[^\s'"$]+)"""
     r"""|redis-cli\b[^\n|;]{0,500}?[ \t]-a[ \t]+["']?(?P<t>[^\s'"$]+)"""
-    r"""|(?:sshpass\b|(?:docker|podman|nerdctl|helm|oras|crane|skopeo)\b[^\n|;]{0,60}?\blogin\b)[^\n|;]{0,500}?"""
+    r"""|(?:sshpass\b|(?:docker|podman|nerdctl|helm|oras|crane|skopeo|az)\b[^\n|;]{0,60}?\blogin\b)[^\n|;]{0,500}?"""
     r"""[ \t]-p[ \t]*["']?(?P<u>[^\s'"$:-][^\s'"$:]*)(?=["'\s]|$)"""
+    r"""|(?:obsutil|ossutil(?:64)?)[ \t]+config\b[^\n|;]{0,500}?[ \t]-k[ \t=]*["']?(?P<v>[^\s'"$=-][^\s'"$]*)"""
+    r"""|unzip\b[^\n|;]{0,500}?[ \t]-P[ \t]*["']?(?P<w>[^\s'"$]+)"""
+    r"""|sudo[ \t]+-S\b[^\n|;]{0,500}?<<<[ \t]*["']?(?P<x>[^\s'"$]+)"""
 )
 _ALIAS = (
     r"""mc[ \t]+(?:alias[ \t]+set|config[ \t]+host[ \t]+add)[ \t]+\S+[ \t]+\S*://\S+[ \t]+\S+[ \t]+"""
@@ -187,7 +197,7 @@ _FORMS = {
 
 No pattern matches across lines.
 """
-_GROUPS = ("s", "t", "u")
+_GROUPS = ("s", "t", "u", "v", "w", "x")
 _PEM = r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z0-9 ]*-----|\Z)"
 """Private key with its lines."""
 
@@ -259,23 +269,32 @@ _BEFORE_KEY = _words_of(
     "api access private secret auth encryption signing account license licence ssh deploy master storage hmac shared "
     # Services with a single key, which is secret.
     "openai anthropic azure dashscope deepseek gemini groq mistral moonshot zhipu ngc nvidia comet neptune swanlab "
-    "wandb tavily serpapi pinecone langsmith langfuse"
+    "wandb tavily serpapi pinecone langsmith langfuse fernet session"
 )
 # Words before token, pass or pat in names of tokenizers, schedulers and counters.
 _BEFORE_TOKEN = _words_of(
     "pad eos bos unk mask sep cls special image video audio vision speech stop start end begin im max min num n new "
     "per first last next prev prefix suffix middle fim think thought media mm patch placeholder chat text input output "
-    "sub word add added extra decoder encoder additional skip"
+    "sub word add added extra decoder encoder additional skip eot sot eom bom img assistant instruction observation"
 )
+# Words before token in names of chat templates, whose values are words, and in names of secrets.
+_OF_CHAT = _words_of("system response tool query role")
 _BEFORE_PASS = _words_of("forward backward one two single multi first second last n num max by band low high all")
 _BEFORE_PAT = _words_of("file path glob name regex match search include exclude ignore input output data train")
 # Words before SK, which is the secret half of a key of Huawei, Alibaba and Volcengine (AK and SK).
 _BEFORE_SK = _words_of("access cloud huaweicloud huawei hw volc volcengine obs oss tos bos cos s3 minio")
+# Words after a secret's name that say where or for what it is used, or who gave it out: DB_PASSWORD_PROD, TOKEN_GITLAB.
+_QUALIFIERS = _words_of(
+    "prod production prd preprod staging stg dev development test qa uat live sandbox ci v old new ro rw read write "
+    "readonly readwrite github gitlab gitea gitee bitbucket hf huggingface modelscope wandb swanlab mlflow docker "
+    "dockerhub quay harbor npm pypi slack jenkins aws azure gcp"
+)
+_QUALIFIED = _PASSWORDS | _words_of("secret token key credential credentials")
 _SWITCHES = _words_of("no not use with without has is require requires enable disable skip need needs ask allow")
 _JOINED = _Lazy(
     r"(?P<before>.*?)(?:token|password|passwd|passphrase|secret|credentials?"
     r"|(?:api|access|private|secret|auth|account|signing|license)key"
-    r"|(?<![a-z])(?:db|pg|my|sql|mysql|redis|smtp|ftp|ldap|root|admin)pass)"
+    r"|(?<![a-z])(?:db|pg|my|ssh|sql|mysql|redis|smtp|ftp|ldap|root|admin)pass)"
 )
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -283,12 +302,11 @@ _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 @lru_cache(maxsize=8192)
 def is_secret_name(name: str) -> bool:
     """Return whether a variable, key or option of this name is secret: PGPASSWORD, hub_token, --api-key, GITHUB_PAT."""
-    words = _words(name)
-    # imagePullSecrets lists names of Secrets.
-    if not words or (len(words) > 1 and words[0] in _SWITCHES) or words[-2:] == ("pull", "secrets"):
+    words = _unqualified(_words(name))
+    if not words or (len(words) > 1 and words[0] in _SWITCHES) or words[-2:] in _NAMING:
         return False
     before, last = ("", *words)[-2:]
-    if last in _ALWAYS or last == "auth" or words[-3:] == ("client", "key", "data"):
+    if last in _ALWAYS or last == "auth" or words[-3:] in _THREE_WORDS:
         return True
     if last in _ONLY_AFTER:
         return before in _ONLY_AFTER[last]
@@ -304,6 +322,19 @@ def _words(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _PART.findall(re.split(r"[./:@]", name.rstrip("./:@"))[-1]))
 
 
+def _unqualified(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of a secret's name without those after it that qualify it; all words of any other name."""
+    rest = words if words not in _ACCESS_MASKS else ()
+    while rest and rest[-1] in _QUALIFIERS:
+        rest = rest[:-1]
+    return rest if rest and (rest[-1] in _QUALIFIED or _JOINED.fullmatch(rest[-1])) else words
+
+
+_ACCESS_MASKS = {("token", "read"), ("token", "write")}
+"""Constants of Windows, which say what a process may do with its own token."""
+# imagePullSecrets lists names of Secrets, and MLFLOW_TRACKING_AUTH names a plug-in.
+_NAMING = {("pull", "secrets"), ("tracking", "auth")}
+_THREE_WORDS = {("client", "key", "data"), ("secret", "key", "base"), ("dd", "app", "key"), ("datadog", "app", "key")}
 _ONLY_AFTER = {
     "key": _BEFORE_KEY,
     "keys": _BEFORE_KEY,
@@ -349,6 +380,20 @@ _METHODS = _words_of(
 _OWN_SECRETS = _words_of("client app oauth jwt webhook session consumer cookie shared hmac api access")
 
 
+# What a password may be beside code, a path or a placeholder; two digits tell apart the names that a shell fills in.
+_DOUBTFUL = _Lazy(
+    r"""\$\w+|[\w.]+\([^()]*\)?|/[\w.@:-]*|<[^<>]*>|(?:your?|replace|change|insert|fill|enter)[-_ ].*|.*\.{3,}""",
+    re.IGNORECASE,
+)
+
+
+def _holds_password(value: str) -> bool:
+    """Return whether a value that looks like code or a placeholder has a word in it that only a password has."""
+    if _DOUBTFUL.fullmatch(value) is None:
+        return False
+    return any(_is_mixed(word) and len(re.findall(r"\d", word)) > 1 for word in re.findall(r"[A-Za-z0-9]{8,}", value))
+
+
 def _is_harmless(value: str) -> bool:
     if _HARMLESS.fullmatch(value) is not None:
         return not (value.startswith("/") and _is_key(value))
@@ -368,13 +413,13 @@ def is_literal_secret(name: str, value: str) -> bool:
 
 
 def _is_literal(name: str, value: str) -> bool:
-    before, last = ("", *_words(name))[-2:]
+    before, last = ("", *_unqualified(_words(name)))[-2:]
     is_password = last in _PASSWORDS or last.endswith(("password", "passwd"))
-    if value.isdecimal():
-        return is_password and len(value) >= _PIN
-    if _is_harmless(value) or (last == "auth" and value.lower() in _METHODS):
-        return False
-    if not is_password and _NO_KEY.fullmatch(value):
+    if (digits := value.lstrip("-").replace(".", "", 1)).isdecimal():
+        return is_password and len(digits) >= _PIN
+    if _is_harmless(value):
+        return is_password and _holds_password(value)
+    if not is_password and (_is_a_word(before, last, value) or _NO_KEY.fullmatch(value)):
         return False
     if last in {"secret", "secrets"} and _names_secret(name, before, value):
         return False
@@ -382,6 +427,14 @@ def _is_literal(name: str, value: str) -> bool:
         return False
     # A value with spaces is a sentence, unless it is a passphrase.
     return is_password or " " not in value or value.lower().startswith(("basic ", "bearer ", "token "))
+
+
+def _is_a_word(before: str, last: str, value: str) -> bool:
+    """Return whether a value is a method to log in, a word of a chat template, or the name of a session's key."""
+    if last == "auth":
+        return value.lower() in _METHODS
+    is_of_chat = last == "token" and before in _OF_CHAT
+    return (is_of_chat or (last == "key" and before == "session")) and re.fullmatch("[A-Za-z_-]+", value) is not None
 
 
 def _names_secret(name: str, before: str, value: str) -> bool:
@@ -422,10 +475,15 @@ _INLINE = _Lazy(
 """Setting within a line: in a command, a URL's query, a flow mapping, JSON, or an override."""
 _OPTION = _Lazy(
     r"""(?<![\w-])(?P<name>--?[A-Za-z][\w-]*)"""
-    r"""(?:["']?,[ \t]*|["']?[ \t]*\n[ \t]*(?:-[ \t]+)?|[ \t]+\\\n[ \t]*|[ \t]+)"""
+    r"""(?:["']?,[ \t]*(?![A-Za-z_]\w*=[^=])|["']?[ \t]*\n[ \t]*(?:-[ \t]+)?|[ \t]+\\\n[ \t]*|[ \t]+)"""
     rf"""(?:{_QUOTED.format("v")}|(?!-){_PLAIN.format("v")})"""
 )
-"""Option of a command and the next word, in a shell, in a list, or on the next line."""
+"""Option of a command and the next word, in a shell, in a list, or on the next line; no argument of a function."""
+_ARGUMENT = _Lazy(
+    rf"""add_argument\([ \t]*["'](?P<name>--?[A-Za-z][\w-]*)["']"""
+    rf"""[^()\n]{{0,300}}?\bdefault[ \t]*=[ \t]*{_QUOTED.format("v")}"""
+)
+"""Default of an option in Python."""
 _HEADER = _Lazy(
     r"""(?i)(?<![\w-])(?P<name>authorization|private-token|(?:x-)?(?:[a-z]+-)?(?:api-?key|auth-token|token))"""
     r"""["']?[ \t]*:[ \t]*(?:(?:basic|bearer|token|apikey)[ \t]+)?(?P<vp>[^\s'"$<{},]{6,4096}+)(?=["'])"""
@@ -450,6 +508,8 @@ _DEFAULT = _Lazy(
     rf"""(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"$`{{}}]+))"""
 )
 """Default of an unset variable, in a shell or in a configuration."""
+_FISH = _Lazy(rf"""(?<![\w-])set[ \t]+(?:--?[A-Za-z]+[ \t]+)+(?P<name>{_KEY})[ \t]+["']?(?P<vp>[^\s'"$;]+)""")
+"""Variable that the shell fish sets."""
 _SETTING = _Lazy(rf"""(?:configure|config)[ \t]+set[ \t]+(?P<name>{_KEY})[ \t]+["']?(?P<vp>[^\s'"]+)""")
 _ENVIRONMENT = _Lazy(
     r"""(?:setdefault|putenv|setenv|getenv|environ\.get)\("""
@@ -467,8 +527,10 @@ _VALUES = ("ve", "vd", "vq", "vp", "we", "wd", "wq", "wp")
 
 _IN_LINE = (
     (_OPTION, "-"),
+    (_ARGUMENT, "add_argument"),
     (_HEADER, ":"),
     (_SETTING, " set "),
+    (_FISH, "set -"),
     (_PAIR, "value"),
     (_DEFAULT, "${"),
     (_ENVIRONMENT, "env"),
@@ -512,9 +574,21 @@ def _value_of(match: re.Match[str]) -> Secret | None:
     value = next((g for g in _VALUES if groups.get(g)), None)
     if value is None or not is_literal_secret(name.lstrip("-"), groups[value]) or _is_reference(match, value):
         return None
+    if name.startswith("-") and _is_of_usage(groups[value]):
+        return None
     return Secret(*match.span(value), Kind.NAME, name)
 
 
+def _is_of_usage(word: str) -> bool:
+    """Return whether the word after an option is none that a command gets: in a usage, a sentence, or before others."""
+    return word in _PROSE or (word.isupper() and is_secret_name(word)) or word == "KEY" or bool(_SWITCH.fullmatch(word))
+
+
+_SWITCH = _Lazy(r"--?[A-Za-z][A-Za-z-]*")
+_PROSE = _words_of(
+    "a an and are as at be but by can cannot for from given has have holds if in instead into is may must not of on or "
+    "so that the then to unless was when where which will with without"
+)
 _BESIDE_SECRET = _Lazy(r"""['"]?[ \t]*,[ \t]*\\?["']?(?:key|optional)\b""")
 
 
@@ -647,6 +721,11 @@ _LINES_FROM_NAME = 3
 """Number of lines from that of a name to the last in which its value may stand."""
 
 
+def mentions_secret(text: str) -> bool:
+    """Return whether a text may hold a secret's name; False is certain."""
+    return any(_NAMED.search(line) for _, line in _lines_with_stem(text))
+
+
 @lru_cache(maxsize=16384)
 def _in_line(line: str) -> tuple[tuple[Secret, ...], bool]:
     """Return a line's values of secret names, and whether it has such a name; jobs of a sweep share most lines."""
@@ -656,7 +735,23 @@ def _in_line(line: str) -> tuple[tuple[Secret, ...], bool]:
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
     """Replace each character of a text's secrets, and of the `known` ones, by `*`: no column moves."""
-    spans = [(secret.start, secret.end) for secret in find_secrets(text)]
+    return _without(text, find_secrets(text), known)
+
+
+def redact_sentence(text: str, known: Iterable[str] = ()) -> str:
+    """Redact a sentence of ftgen, in which no word of its own follows an option: `--hf-token has a literal value`."""
+    found = [secret for secret in find_secrets(text) if not _is_told(text, secret)]
+    return _without(text, found, known)
+
+
+def _is_told(text: str, secret: Secret) -> bool:
+    is_of_option = secret.what.startswith("-") and text.endswith(f"{secret.what} ", 0, secret.start)
+    return is_of_option and re.fullmatch("[a-z]+", text[secret.start : secret.end]) is not None
+
+
+def _without(text: str, secrets: Iterable[Secret], known: Iterable[str]) -> str:
+    spans = [(secret.start, secret.end) for secret in secrets]
+    spans += [found.span("s") for found in _QUERY.finditer(text)] if "://" in text else []
     parts: list[str] = []
     shown = 0
     # One pass over all spans: copying the text once a secret takes seconds for a manifest full of them.
@@ -665,6 +760,12 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
             parts += text[shown:start], _covered(text[max(shown, start) : end])
             shown = end
     return "".join(parts) + text[shown:]
+
+
+_QUERY = _Lazy(
+    r"""(?<=[?&])(?:[\w.-]{0,64}[._-])?(?:key|auth|sig|signature|code|sk|pwd?)=(?P<s>[^\s&'"#$]{4,})""", re.IGNORECASE
+)
+"""Value in the query of a URL that may be a secret: no rule refuses it, as `key` names many things."""
 
 
 def redact_words(words: Sequence[str], known: Iterable[str] = ()) -> list[str]:
@@ -684,14 +785,28 @@ def redact_value(value: Any, name: str = "", known: Iterable[str] = ()) -> Any:
     if isinstance(value, str):
         return _redacted(value, name, known)
     if isinstance(value, dict):
-        if {"secret", "key"} <= value.keys() <= {"secret", "key", "optional"}:
-            return value  # a reference to a Secret, as the configuration writes it
-        return {key: redact_value(part, held, known) for key, held, part in _named(value)}
+        if is_reference(value):
+            return value
+        return {key: redact_value(part, held, known) for key, held, part in _named(value, name)}
     if isinstance(value, (list, tuple)):
         is_command = _is_command(value) and not is_secret_name(name)
         return redact_words(value, known) if is_command else [redact_value(part, name, known) for part in value]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return _covered(str(value)) if is_number and is_literal_secret(name, str(value)) else value
+
+
+def is_reference(value: Any) -> bool:
+    """Return whether a plain value is a reference to a Secret, as the configuration writes it."""
+    if not isinstance(value, dict) or not {"secret", "key"} <= value.keys() <= {"secret", "key", "optional"}:
+        return False
+    parts = ((_OBJECT, value["secret"]), (_KEY_OF_SECRET, value["key"]))
+    are_names = all(isinstance(part, str) and pattern.fullmatch(part) is not None for pattern, part in parts)
+    return are_names and isinstance(value.get("optional", False), bool)
+
+
+_OBJECT = _Lazy(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+"""Name of an object of Kubernetes."""
+_KEY_OF_SECRET = _Lazy(r"[\w.-]+")
 
 
 def redact_setting(text: str) -> str:
@@ -729,17 +844,29 @@ def secrets_in(value: Any, name: str = "") -> set[str]:
         whole = {value.strip()} if len(value.strip()) >= _PIN and _is_hidden(name, value) else set[str]()
         return secret_values(name, value) | whole
     if isinstance(value, dict):
-        return set[str]().union(*(secrets_in(part, held) for _, held, part in _named(value)))
+        if is_reference(value):
+            return set()
+        return set[str]().union(*(secrets_in(part, held) for _, held, part in _named(value, name)))
     if isinstance(value, (list, tuple)):
         found = _in_words(value) if _is_command(value) else set[str]()
         return found.union(*(secrets_in(part, name) for part in value))
-    return set()
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return {str(value)} if is_number and is_literal_secret(name, str(value)) else set()
 
 
-def _named(value: dict[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
-    """Yield each key of a mapping, the name of what it holds, and its value; `name` names a variable's `value`."""
+def _named(value: dict[Any, Any], name: str) -> Iterator[tuple[Any, str, Any]]:
+    """Yield each key of a mapping, the name of what it holds, and its value; `name` names a variable's `value`.
+
+    What a secret's name holds goes by that name, too, unless it says where the secret lies.
+    """
+    is_secret = is_secret_name(name) and name.lower() not in _HOLDERS
     for key, part in value.items():
-        yield key, str(value.get("name", "") if key == "value" else key), part
+        own = str(value.get("name", "") if key == "value" else key)
+        yield key, name if is_secret and key != "valueFrom" and not is_secret_name(own) else own, part
+
+
+_HOLDERS = _words_of("auth authorization cred creds credential credentials secret secrets")
+"""Names of mappings that hold settings beside a secret."""
 
 
 def _is_command(value: Sequence[Any]) -> bool:
@@ -752,9 +879,11 @@ def _covered(text: str) -> str:
 
 def _repeated(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Yield the spans of known secrets as whole words, or of their beginnings before an ellipsis."""
+    lowered = text.lower()
     for secret in known:
-        if secret in text:
-            yield from (m.span() for m in re.finditer(rf"(?<!\w){re.escape(secret)}(?!\w)", text))
+        # The label of a point of a sweep has it in small letters.
+        if secret in text or secret.lower() in lowered:
+            yield from (m.span() for m in re.finditer(rf"(?i)(?<!\w){re.escape(secret)}(?!\w)", text))
         for cut in (m.start() for m in re.finditer("…", text)):
             kept = next((n for n in range(min(len(secret), cut), _PIN - 1, -1) if text[:cut].endswith(secret[:n])), 0)
             if kept:

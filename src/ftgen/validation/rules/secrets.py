@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from ftgen.config.trace import EnvironmentRead
 from ftgen.diagnostics import Diagnostic, Severity, error
-from ftgen.diagnostics.credentials import Kind, find_secrets, is_literal_secret
+from ftgen.diagnostics.credentials import Kind, find_secrets, is_literal_secret, is_reference
 from ftgen.spec import knows
 from ftgen.validation import Finding, rule, validate
 from ftgen.validation.rules import ENVIRONMENT, SECRETS
@@ -291,8 +291,8 @@ def _all_secrets(
 def _in_mapping(
     value: Mapping[Any, Any], kind: Kind, is_named: Callable[[str, str], bool], path: str
 ) -> Iterator[tuple[str, str]]:
-    if {"secret", "key"} <= value.keys() <= {"secret", "key", "optional"}:
-        return  # a reference to a Secret, as the configuration writes it
+    if is_reference(value):
+        return
     name, text = value.get("name"), value.get("value")
     if kind is Kind.NAME and isinstance(name, str) and isinstance(text, str) and is_literal_secret(name, text):
         yield f"{path}.value", name
