@@ -87,7 +87,7 @@ TABLE: dict[tuple[str, ...], list[Found]] = {
     ],
     ("cluster.queue=Fast", "storage.models.claim=MODELS", "cluster.git.secret=a/b"): [
         ("FT103", TWO, f"storage.models.claim cannot be 'MODELS': {NO_OBJECT}"),
-        ("FT103", f"{HERE}:3", f"cluster.git.secret cannot be 'a/b': {NO_OBJECT}"),
+        ("FT103", f"{HERE}:3", f"cluster.git.secret cannot be ***: {NO_OBJECT}"),
         ("FT103", ONE, f"cluster.queue cannot be 'Fast': {NO_OBJECT}"),
     ],
     ("storage.workspace.path=work",): [("FT103", ONE, f"storage.workspace.path cannot be 'work': {NO_PATH}")],

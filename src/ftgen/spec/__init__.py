@@ -10,7 +10,7 @@ from ftgen.spec.cluster import Facts, StorageClass
 from ftgen.spec.config import Spec, json_schema
 from ftgen.spec.delivery import Delivery
 from ftgen.spec.hardware import Base, Card, Hardware, PerCard, Resources, UnitResource
-from ftgen.spec.keys import free_mappings, known_keys, knows
+from ftgen.spec.keys import free_mappings, known_keys, knows, reference_names, refers, refuses
 from ftgen.spec.model import Model
 from ftgen.spec.network import NetworkTopology
 from ftgen.spec.serving import Runtime, Serving
@@ -55,4 +55,7 @@ __all__ = [
     "json_schema",
     "known_keys",
     "knows",
+    "reference_names",
+    "refers",
+    "refuses",
 ]

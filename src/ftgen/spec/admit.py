@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from ftgen.diagnostics import Diagnostic, Rejected, error, in_brackets, in_quotes
 from ftgen.spec.cluster import Facts
 from ftgen.spec.config import Spec
-from ftgen.spec.keys import known_keys
+from ftgen.spec.keys import known_keys, refers
 from ftgen.spec.tracking import BOTH_SET
 from ftgen.spec.types import REFERENCE_FORM, REFERENCE_TAG, TEXT_TAG, SecretReference
+from ftgen.text import kube
 
 # Sections that are a union, and the values of `trainer.framework` and `tracking.report_to` that tell its members apart.
 _UNIONS = frozenset({"trainer", "tracking"})
@@ -28,6 +29,8 @@ _TYPE_NAMES = {
     "tuple": "a list",
 }
 _LONGEST_VALUE = 60
+_HIDDEN = "***"
+"""What is shown in place of a value that is no reference to a Secret: it may be the secret itself."""
 
 
 def admit(config: Mapping[str, Any]) -> Spec:
@@ -73,7 +76,9 @@ def _diagnose(problem: dict[str, Any]) -> Diagnostic:  # noqa: PLR0911 - one for
     """Translate an error of pydantic, as a dict, to a diagnostic."""
     path = _key_path(problem["loc"])
     key = ".".join(path)
-    value = problem["input"]
+    is_hidden = refers(key) and _may_be_secret(problem["input"], problem["type"])
+    value = "" if is_hidden else problem["input"]
+    shown = _HIDDEN if is_hidden else repr(value)
     match problem["type"]:
         case "extra_forbidden":
             return error("FT101", f"unknown key {path[-1]!r}", key, value, _suggest_key(path))
@@ -84,7 +89,7 @@ def _diagnose(problem: dict[str, Any]) -> Diagnostic:  # noqa: PLR0911 - one for
             return error("FT103", f"{key}.{tag} must be {problem['ctx'].get('expected_tags', 'given')}", f"{key}.{tag}")
         case "literal_error":
             allowed = str(problem["ctx"]["expected"])
-            return error("FT103", f"{key} cannot be {value!r}", key, value, f"use {_suggest_value(value, allowed)}")
+            return error("FT103", f"{key} cannot be {shown}", key, value, f"use {_suggest_value(value, allowed)}")
         case kind if kind == BOTH_SET:
             return error("FT105", f"{key} cannot stand beside tracking.token: {problem['msg']}", key, "", f"{key}=null")
         case "string_too_short" | "too_short":
@@ -96,11 +101,17 @@ def _diagnose(problem: dict[str, Any]) -> Diagnostic:  # noqa: PLR0911 - one for
                 requirement = f"must be {REFERENCE_FORM}"
             if TEXT_TAG in problem["loc"]:
                 requirement += f" or {REFERENCE_FORM}"
-            message = f"{key} {requirement}, not {_displayed(value)}"
-            return error("FT102", message, key, value, _suggest_spelling(value, type_name))
+            message = f"{key} {requirement}, not {_HIDDEN if is_hidden else _displayed(value)}"
+            return error("FT102", message, key, value, "" if is_hidden else _suggest_spelling(value, type_name))
         case _:
             reason = str(problem.get("ctx", {}).get("error") or problem["msg"])
-            return error("FT103", f"{key} cannot be {value!r}: {_requirement(reason)}", key, value)
+            return error("FT103", f"{key} cannot be {shown}: {_requirement(reason)}", key, value)
+
+
+def _may_be_secret(value: object, kind: str) -> bool:
+    """Return whether a value that is no reference to a Secret may be the secret, and no name in place of a list."""
+    is_name = kind.startswith("tuple") and isinstance(value, str) and kube.is_dns1123_subdomain(value)
+    return not is_name and isinstance(value, (str, int, float, list, dict)) and not isinstance(value, bool)
 
 
 def _key_path(loc: tuple[str | int, ...]) -> list[str]:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ftgen.spec.hardware import Card
 from ftgen.spec.network import NetworkTopology
-from ftgen.spec.types import Flag, Label, Line, NodeRequirement, ObjectName, SecretKey, Section, Text
+from ftgen.spec.types import Flag, Label, Line, NodeRequirement, ObjectName, SecretKey, SecretName, Section, Text
 
 
 class Git(Section):
@@ -22,7 +22,7 @@ class Git(Section):
     """
 
     url: Line
-    secret: ObjectName
+    secret: SecretName
     user_key: SecretKey
     token_key: SecretKey
     tls_verify: Flag
@@ -118,7 +118,7 @@ class Cluster(Section):
     kubernetes_version: Line | None = None
     registry: Line
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"]
-    image_pull_secrets: tuple[ObjectName, ...] = ()
+    image_pull_secrets: tuple[SecretName, ...] = ()
     git: Git
     repositories: Line
     node_selector: dict[str, Text] = {}

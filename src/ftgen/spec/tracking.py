@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from ftgen.spec.types import Flag, Label, Line, MountPath, ObjectName, SecretKey, SecretReference, Section, Text
+from ftgen.spec.types import (
+    Flag,
+    Label,
+    Line,
+    MountPath,
+    ObjectName,
+    SecretKey,
+    SecretName,
+    SecretReference,
+    Section,
+    Text,
+)
 
 BOTH_SET = "both_set"
 """Type of the error that `token` and `login` are both set."""
@@ -39,7 +50,7 @@ class Login(Section):
         password_key: key of the password in the Secret.
     """
 
-    secret: ObjectName
+    secret: SecretName
     user_key: SecretKey = "username"
     password_key: SecretKey = "password"  # noqa: S105 - the name of a key
 

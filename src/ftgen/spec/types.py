@@ -103,6 +103,8 @@ def _secret_key(value: str) -> str:
     return value
 
 
+OF_SECRET = "of a Secret"  # noqa: S105 - a mark
+"""Mark of types whose values name a Secret or a key in one: who mistakes them writes the secret itself there."""
 _SCALAR = {"type": ["string", "integer"]}
 _PACKAGE, _VERSION = r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:\[[\w.,-]+\])?", r"==[0-9][\w.!+-]*"
 Name = Annotated[
@@ -119,7 +121,8 @@ Positive = Annotated[Quantity, AfterValidator(_positive)]
 Label = Annotated[Line, AfterValidator(_label)]
 ObjectName = Annotated[Line, AfterValidator(_object_name)]
 Image = Annotated[Line, AfterValidator(_image)]
-SecretKey = Annotated[Line, AfterValidator(_secret_key)]
+SecretName = Annotated[ObjectName, OF_SECRET]
+SecretKey = Annotated[Line, AfterValidator(_secret_key), OF_SECRET]
 MountPath = Annotated[Line, AfterValidator(_mount_path)]
 GitUrl = Annotated[
     Line,
@@ -182,7 +185,7 @@ class SecretReference(Section):
         optional: whether the pod starts without the variable where the Secret or the key is missing.
     """
 
-    secret: ObjectName
+    secret: SecretName
     key: SecretKey
     optional: Flag = False
 
