@@ -15,7 +15,7 @@ from ftgen import runtime
 from ftgen.cli import main
 from ftgen.cli.check import files as named
 from ftgen.cli.report import Sources
-from ftgen.diagnostics import Location, Rejected, Severity
+from ftgen.diagnostics import Location, Rejected, Severity, error
 from ftgen.schema import conform
 from ftgen.text import yamlio
 from ftgen.validation import RULES, UNKNOWN_FACT, check
@@ -600,5 +600,5 @@ def test_a_file_with_findings_in_turn_with_another_is_read_once(tmp_path, monkey
     monkeypatch.setattr("ftgen.cli.report._lines", lambda file: read.append(file) or ["kind: Job"] * 9)
     sources = Sources(())
     for line in range(1, 10):
-        assert {sources.line(Location(str(file), line)) for file in files} == {"kind: Job"}
+        assert {sources.line(Location(str(file), line), error("FT301", "x")) for file in files} == {"kind: Job"}
     assert read == [str(file) for file in files]

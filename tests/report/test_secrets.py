@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ftgen import cli
 from ftgen.cli.arguments import FORMS
 from ftgen.cli.report import render
-from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
+from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error, excerpts
 
 TOKEN = "hf_" + "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3x"
 WORD = "hunter2hunter"
@@ -250,7 +253,7 @@ def test_what_is_cut_to_a_width_tells_no_beginning_of_a_secret() -> None:
 
 
 def test_the_caret_stays_where_it_was() -> None:
-    line = f"hardware.env={{HF_TOKEN: {TOKEN}, b: [1]}}"
+    line = f"hardware.env={{b: [1], HF_TOKEN: {TOKEN}}}"
     found = error("FT102", "x").at(Location(COMMAND_LINE, 1, line.index("[1]") + 1))
     shown, mark = render([found], "text", arguments=(line,)).splitlines()[1:3]
     assert shown[mark.index("^") :].startswith("[1]")
@@ -259,8 +262,9 @@ def test_the_caret_stays_where_it_was() -> None:
 @pytest.mark.parametrize(
     "override",
     [
-        "cluster.git.secret=Not_A_Name",
-        "hardware.env.HF_TOKEN={secret: Not_A_Name, key: a}",
+        "hardware.env={HF_TOKEN: {secret: hf-hub, key: token}, B: [1]}",
+        "cluster.git={secret: git-login, x: 1}",
+        "cluster.image_pull_secrets=regcred",
         "trainer.args.max_tokens=x",
     ],
 )
@@ -281,3 +285,249 @@ def test_names_of_secrets_stay_readable(capsys: pytest.CaptureFixture[str], over
 def test_the_data_of_a_secret_is_not_repeated(told: Told, scratch: Path, text: str) -> None:
     (scratch / "s.yaml").write_text(text, encoding="utf-8")
     assert "c3Noa" not in told("check", "s.yaml")
+
+
+SECRET = "Xk29fQpl88zz"
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec:
+  containers:
+  - name: c
+    image: r.example.com/x:1
+    env:
+"""
+VARIABLES = {
+    "as people write it": "    - name: HF_TOKEN\n      value: Xk29fQpl88zz\n",
+    "comment behind the name": "    - name: HF_TOKEN  # hub\n      value: Xk29fQpl88zz\n",
+    "comment below the name": "    - name: HF_TOKEN\n      # hub\n      value: Xk29fQpl88zz\n",
+    "tag": "    - name: HF_TOKEN\n      value: !!str Xk29fQpl88zz\n",
+    "anchor": "    - name: &n HF_TOKEN\n      value: &t Xk29fQpl88zz\n",
+    "alias": "    - name: A\n      value: &x Xk29fQpl88zz\n    - name: HF_TOKEN\n      value: *x\n",
+    "flow with an empty line": "    - {name: HF_TOKEN,\n\n       value: Xk29fQpl88zz}\n",
+    "flow, value first": "    - {value: Xk29fQpl88zz,\n\n\n       name: HF_TOKEN}\n",
+    "value first": "    - value: Xk29fQpl88zz\n      # a\n      # b\n      # c\n      name: HF_TOKEN\n",
+    "key between": "    - name: HF_TOKEN\n      valueFrom: null\n      value: Xk29fQpl88zz\n",
+    "quotes": '    - "name": \'HF_TOKEN\'\n      "value": "Xk29fQpl88zz"\n',
+    "wrapped": '    - name: DB_PASSWORD\n      value: "Xk29fQpl88zz\n        more"\n',
+    "explicit keys": "    - ? name\n      : HF_TOKEN\n      ? value\n      : Xk29fQpl88zz\n",
+    "misspelled key": "    - name: HF_TOKEN # x\n      valeu: Xk29fQpl88zz\n",
+    "mapping": "    - name: HF_TOKEN # x\n      value: {a: Xk29fQpl88zz}\n",
+    "list": "    - name: HF_TOKEN # x\n      value: [Xk29fQpl88zz]\n",
+    "twice": "    - name: HF_TOKEN # x\n      value: Xk29fQpl88zz\n      value: Xk29fQpl88zz\n",
+    "two colons": "    - name: HF_TOKEN # x\n      value: Xk29fQpl88zz: x\n",
+    "stray quote": '    - name: HF_TOKEN # x\n      value: "ab"Xk29fQpl88zz"\n',
+    "open bracket": "    - name: HF_TOKEN # x\n      value: {Xk29fQpl88zz\n",
+    "tabulator": "    - name: HF_TOKEN # x\n\tvalue: Xk29fQpl88zz\n",
+}
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("text", VARIABLES.values(), ids=VARIABLES)
+def test_the_value_of_a_variable_is_not_repeated_however_it_is_written(
+    capsys: pytest.CaptureFixture[str], scratch: Path, text: str, ends: str
+) -> None:
+    (scratch / "pod.yaml").write_bytes((POD + text).replace("\n", ends).encode())
+    assert cli.main(["check", "pod.yaml"]) == 1
+    assert SECRET not in capsys.readouterr().err
+
+
+def test_a_number_that_is_a_password_is_not_repeated(told: Told, scratch: Path) -> None:
+    (scratch / "pod.yaml").write_text(POD + "    - name: DB_PASSWORD # x\n      value: 8675309177\n", encoding="utf-8")
+    said = told("check", "pod.yaml")
+    assert "FT302" in said
+    assert "8675309177" not in said
+
+
+@pytest.mark.parametrize("value", ["8675309177", "{a: 8675309177}", "[8675309177]"])
+def test_what_standard_input_says_is_not_repeated(told: Told, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    text = f"{POD}    - name: DB_PASSWORD\n      value: {value}\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    said = told("check", "-")
+    assert "FT302" in said
+    assert "8675309177" not in said
+
+
+def test_what_refers_to_a_secret_is_shown(capsys: pytest.CaptureFixture[str], scratch: Path) -> None:
+    lines = ["    - name: HF_TOKEN", "      valueFrom: {secretKeyRef: {name: hub, key: token, optinal: true}}"]
+    (scratch / "pod.yaml").write_text(POD + "\n".join(lines) + "\n", encoding="utf-8")
+    assert cli.main(["check", "pod.yaml"]) == 1
+    assert "name: hub" not in capsys.readouterr().err, "an unknown key may hold the secret"
+    (scratch / "pod.yaml").write_text(POD.replace("image:", "imag:") + lines[0] + "\n", encoding="utf-8")
+    assert cli.main(["check", "pod.yaml"]) == 1
+    assert "    imag: r.example.com/x:1" in capsys.readouterr().err
+
+
+CHOSEN = ("cluster=generic", "cluster.registry=r.example.com", "cluster.git.url=https://g.example.com")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "HF_TOKEN: Xk29fQpl88zz\r",
+        "HF_TOKEN: Xk29fQpl88zz: x",
+        "HF_TOKEN: {secret: n, keyy: Xk29fQpl88zz}",
+        "HF_TOKEN: {secret: Xk29fQpl88zz, key: a}",
+        "HF_TOKEN: {a: Xk29fQpl88zz}",
+        "HF_TOKEN:\n    a: Xk29fQpl88zz",
+        "HF_TOKEN: [Xk29fQpl88zz]",
+        'DB_PASSWORD: "ab"Xk29fQpl88zz"',
+        "DB_PASSWORD: 'ab'Xk29fQpl88zz'",
+        "DB_PASSWORD: a${Xk29fQpl88zz",
+        "DB_PASSWORD: a${Xk29fQpl88zz}",
+    ],
+)
+def test_a_variable_of_an_option_is_not_repeated_however_it_is_written(
+    told: Told, scratch: Path, variable: str
+) -> None:
+    (scratch / "conf" / "hardware").mkdir(parents=True)
+    text = f"defaults: [full-gpu]\nenv:\n  {variable}\n"
+    (scratch / "conf" / "hardware" / "mine.yaml").write_bytes(text.encode())
+    assert SECRET not in told("-o", "-", *CHOSEN, "tracking=none", "hardware=mine")
+
+
+@pytest.mark.parametrize("value", ["Xk29fQpl88zz\r", "Xk29fQpl88zz # x", "!!str Xk29fQpl88zz"])
+def test_a_variable_of_an_overlay_is_not_repeated(told: Told, scratch: Path, value: str) -> None:
+    for folder in ("conf/hardware", "overlays/hardware/mine"):
+        (scratch / folder).mkdir(parents=True)
+    (scratch / "conf" / "hardware" / "mine.yaml").write_text("defaults: [full-gpu]\n", encoding="utf-8")
+    text = (
+        "apiVersion: v1\nkind: PodTemplate\nmetadata: {name: x}\ntemplate:\n  spec:\n    containers:\n"
+        f"    - name: train\n      env:\n      - name: HF_TOKEN # of the hub\n        value: {value}\n"
+    )
+    (scratch / "overlays" / "hardware" / "mine" / "a.yaml").write_bytes(text.encode())
+    said = told("-o", "-", *CHOSEN, "tracking=none", "hardware=mine")
+    assert "FT442" in said
+    assert SECRET not in said
+
+
+OVERRIDES = [
+    "hardware.env.HF_TOKEN=choice(Xk29fQpl88zz,b)",
+    "hardware.env.HF_TOKEN=sort(Xk29fQpl88zz,b)",
+    "hardware.env={HF_TOKEN: choice(Xk29fQpl88zz,b)}",
+    "hardware.env={HF_TOKEN: 'Xk29fQpl88zz}",
+    "hardware.env={HF_TOKEN: {secret: n, keyy: Xk29fQpl88zz}}",
+    "hardware.env.HF_TOKEN={secret: n, key: Xk29fQpl88zz",
+    "hardware.env.HF_TOKEN={secret: Xk29fQpl88zz, key: Xk29fQpl88zz}",
+    "hardware.env.HF_TOKEN=Xk29fQpl88zz(x)",
+    "hardware.env.HF_TOKEN=int(Xk29fQpl88zz)",
+    "hardware.env.HF_TOKEN=interval(Xk29fQpl88zz,b)",
+    "hardware.env.HF_TOKEN:Xk29fQpl88zz",
+    "hardware.env.A=b HF_TOKEN=Xk29fQpl88zz(",
+    "hardware.env.DB_PASSWORD=a(Xk29fQpl88zz)b",
+    "trainer.args.hub_token=choice(Xk29fQpl88zz,b)",
+]
+REFERENCES = [
+    "tracking.key=Xk29fQpl88zz",
+    "tracking.key=[Xk29fQpl88zz]",
+    "tracking.key=choice(Xk29fQpl88zz,b)",
+    "tracking.key=it's Xk29fQpl88zz",
+    "tracking.key={secret: w, key: Xk29fQpl88zz",
+    "tracking.key={secret: w, keyy: Xk29fQpl88zz}",
+    "tracking.key={secret: Xk29fQpl88zz, key: 'Xk29fQpl88zz a'}",
+    "tracking.key.secret=Xk29fQpl88zz",
+    "tracking={key: Xk29fQpl88zz}",
+    "tracking={key: Xk29fQpl88zz",
+    "cluster.git.secret=Xk29fQpl88zz",
+    "cluster.git={token_key: 'Xk29fQpl88zz a'}",
+    "cluster.image_pull_secrets=Xk29fQpl88zz",
+]
+
+
+@pytest.mark.parametrize("override", [*OVERRIDES, *REFERENCES])
+def test_nothing_behind_a_secret_s_name_is_repeated(told: Told, override: str) -> None:
+    assert SECRET not in told("-o", "-", *CHOSEN, "tracking=wandb", override)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "hardware.env.HF_TOKEN=Xk29fQpl88zz,b",
+        "tracking.key=Xk29fQpl88zz,null",
+        "tracking.key=Xk29fQpl88zzXk29fQpl88zzXk29fQpl88zz_a,null",
+    ],
+)
+def test_the_label_of_a_point_repeats_no_secret_in_a_message(told: Told, override: str) -> None:
+    assert SECRET.lower() not in told("-m", "-o", "-", *CHOSEN, "tracking=wandb", override).lower()
+
+
+@pytest.mark.parametrize("words", [["plan"], ["plan", "--format", "html"], ["init", "d"], ["image"], ["diff"]])
+def test_no_verb_repeats_what_stands_for_a_reference(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert cli.main([*words, *CHOSEN, "tracking=wandb", "tracking.key=Xk29fQpl88zz"]) == 1
+    said = capsys.readouterr()
+    assert "tracking.key must be {secret: NAME, key: KEY}, not ***" in said.err
+    assert SECRET not in said.out + said.err
+
+
+@pytest.mark.parametrize("override", REFERENCES[:9])
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_explain_does_not_repeat_what_stands_for_a_reference(
+    capsys: pytest.CaptureFixture[str], override: str, flags: list[str]
+) -> None:
+    cli.main(["explain", "tracking.key", *flags, *CHOSEN, "tracking=wandb", override])
+    said = capsys.readouterr()
+    assert SECRET not in said.out + said.err
+
+
+def test_explain_shows_a_reference(capsys: pytest.CaptureFixture[str]) -> None:
+    override = "tracking.key={secret: wandb-login, key: api}"
+    assert cli.main(["explain", "tracking.key", *CHOSEN, "tracking=wandb", override]) == 0
+    assert override in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key: Xk29fQpl88zz\n",
+        "key:\n  Xk29fQpl88zz\n",
+        'key: "ab"Xk29fQpl88zz"\n',
+        "key: {secret: w, key: Xk29fQpl88zz\n",
+        "key: {secret: w, keyy: Xk29fQpl88zz}\n",
+    ],
+)
+def test_an_option_does_not_repeat_what_stands_for_a_reference(told: Told, scratch: Path, text: str) -> None:
+    (scratch / "conf" / "tracking").mkdir(parents=True)
+    (scratch / "conf" / "tracking" / "mine.yaml").write_text(f"defaults: [wandb]\n{text}", encoding="utf-8")
+    assert SECRET not in told("-o", "-", *CHOSEN, "tracking=mine")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["HF_TOKEN", SECRET], ["HF_TOKEN", "=", SECRET], ["hardware.env.HF_TOKEN=", SECRET], ["password:", SECRET]],
+)
+def test_a_word_behind_a_secret_s_name_is_not_repeated(told: Told, words: list[str]) -> None:
+    assert SECRET not in told(*words)
+
+
+def test_a_file_behind_a_secret_s_name_is_one(capsys: pytest.CaptureFixture[str], scratch: Path) -> None:
+    for name in ("token", "Xk29fQpl88zz.yaml"):
+        (scratch / name).write_text("kind: x\n", encoding="utf-8")
+    cli.main(["check", "token", "Xk29fQpl88zz.yaml"])
+    assert "Xk29fQpl88zz.yaml:1" in capsys.readouterr().err
+
+
+def test_the_headline_of_a_finding_stays_whole(capsys: pytest.CaptureFixture[str], scratch: Path) -> None:
+    (scratch / "pod.yaml").write_text(POD.replace("env:", "args: [--hf-token, hunter2]"), encoding="utf-8")
+    assert cli.main(["check", "pod.yaml"]) == 1
+    assert "--hf-token has a literal value" in capsys.readouterr().err
+
+
+@given(
+    st.sampled_from(
+        ["{name}: {value}", "- {{name: {name}, value: {value}}}", "x: [{{{name}: {value}", "{name}={value}"]
+    ),
+    st.sampled_from(["HF_TOKEN", "DB_PASSWORD", "hub_token", "api_key"]),
+    st.text("abcXYZ019{}[]()'\",:=$# \\", min_size=1, max_size=12).map(lambda text: f"{text}{SECRET}"),
+)
+def test_a_line_is_covered_from_a_secret_s_name_on(form: str, name: str, value: str) -> None:
+    line = form.format(name=name, value=value)
+    is_other = re.search(r",[ \t]*['\"]?\w+['\"]?[ \t]*:[ \t]|[#]", value) is not None  # another key, a comment
+    start = excerpts.secret_from([line], 0)
+    assert SECRET not in excerpts.covered_from(line, start) or is_other
+
+
+@given(st.lists(st.text("- :\n#{}nameHF_TOKENvalue", max_size=30), min_size=1, max_size=6), st.integers(0, 5))
+def test_any_lines_can_be_looked_at(lines: list[str], index: int) -> None:
+    index = min(index, len(lines) - 1)
+    assert 0 <= excerpts.secret_from(lines, index) <= len(lines[index])

@@ -22,6 +22,7 @@ from ftgen.provenance import explain
 from ftgen.provenance.dependencies import ABSENT, LoweringInput, value_at
 from ftgen.provenance.explain import Cause, KeyExplanation, LineExplanation
 from ftgen.provenance.origins import KeyOrigins, Origin
+from ftgen.spec import refuses
 from ftgen.text import jsontext
 from ftgen.text.files import displayed
 from ftgen.text.paths import dotted
@@ -31,6 +32,7 @@ _LINE = re.compile(r"(?P<file>.+):(?P<line>[0-9]{1,9})(?::[0-9]+)?")
 _CODE = re.compile(r"FT[0-9]{1,9}", re.IGNORECASE)
 _LONGEST = 72
 _NEAREST = 3
+_HIDDEN = "***"
 
 
 def run(arguments: Arguments) -> int:
@@ -82,23 +84,37 @@ def _sources(overrides: Sequence[str], config: Mapping[str, Any]) -> report.Sour
 
 
 def _shown(overrides: Iterable[str], sources: report.Sources) -> list[str]:
-    return [credentials.redact(credentials.redact_setting(text), sources.known) for text in overrides]
+    return [credentials.redact(report.redacted_override(text), sources.known) for text in overrides]
 
 
 def _redacted(explanation: KeyExplanation, sources: report.Sources) -> KeyExplanation:
     """Hide the secrets of a key's values, before anything writes them with escapes."""
-    name = explanation.key.rpartition(".")[2]
 
     def hidden(origins: Sequence[Origin]) -> tuple[Origin, ...]:
         known = sources.known.union(*(sources.secrets(o.location) for o in origins))
-        return tuple(replace(o, value_text=str(credentials.redact_value(o.value_text, name, known))) for o in origins)
+        texts = (_without_secret(explanation.key, o.value_text, known) for o in origins)
+        return tuple(replace(o, value_text=str(text)) for o, text in zip(origins, texts, strict=True))
 
     return replace(
         explanation,
-        value=credentials.redact_value(explanation.value, name, sources.known),
+        value=_without_secret(explanation.key, explanation.value, sources.known),
         statements=hidden(explanation.statements),
         references=hidden(explanation.references),
     )
+
+
+def _without_secret(key: str, value: Any, known: Iterable[str]) -> Any:
+    """Hide the secrets of a key's value, and all that stands in place of a reference to a Secret."""
+    is_refused = value is not ABSENT and refuses(key, _parsed(value) if isinstance(value, str) else value)
+    return _HIDDEN if is_refused else credentials.redact_value(value, key.rpartition(".")[2], known)
+
+
+def _parsed(text: str) -> Any:
+    """Return the value of a text that a statement gives, of which mappings and lists are JSON; else the text."""
+    try:
+        return json.loads(text) if text[:1] in {"{", "["} else text
+    except ValueError:
+        return text
 
 
 def _as_composed(key: str, arguments: Arguments) -> Arguments:
@@ -241,7 +257,7 @@ def _redacted_line(explanation: LineExplanation) -> LineExplanation:
     sources = report.Sources(explanation.overrides)
 
     def hidden(cause: Cause) -> Cause:
-        value = credentials.redact_value(cause.value, cause.name.rpartition(".")[2], sources.known)
+        value = _without_secret(cause.name, cause.value, sources.known)
         return replace(cause, name=credentials.redact(cause.name, sources.known), value=value)
 
     return replace(

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ftgen import __version__, pipeline, runtime
-from ftgen.cli import import_, output, request, schema, writing
+from ftgen.cli import import_, output, report, request, schema, writing
 from ftgen.cli.arguments import Arguments, Usage, is_override, is_terminal
 from ftgen.config.compose import RUN_SECTIONS, hydra_literal, is_assignment
 from ftgen.diagnostics import Diagnostic, Rejected, note
@@ -159,10 +159,11 @@ def _compiled(words: Sequence[str], arguments: Arguments) -> Answers:
         overrides = composer.parse(words)
         composition = composer.compose(overrides)
         for word, each in zip(words, overrides, strict=True):
+            shown = report.redacted_override(word)
             if not is_assignment(each) or each.key_or_group.partition(".")[0] in RUN_SECTIONS:
-                raise Usage(f"init takes GROUP=OPTION and KEY=VALUE of a job, which go into files: {word} is neither")
+                raise Usage(f"init takes GROUP=OPTION and KEY=VALUE of a job, which go into files: {shown} is neither")
             if composer.selects_option(each) and "/" in each.key_or_group:
-                raise Usage(f"{word} holds for some options of its group alone: write it into an option of your own")
+                raise Usage(f"{shown} holds for some options of its group alone: write it into an option of your own")
         job = pipeline.compile_composition(composition, tuple(words), Workspace(composer))
         pipeline.deliver([job])
         chosen = {each.key_or_group for each in overrides if composer.selects_option(each)}

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ftgen import pipeline
-from ftgen.cli import many, output, progress, request
+from ftgen.cli import many, output, progress, report, request
 from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.config import pins
 from ftgen.config.compose import Composer, Composition, Moving
@@ -62,7 +62,8 @@ class Change(Struct, frozen=True):
 def run(arguments: Arguments) -> int:
     """Resolve the references and write the file; with --check return 1 if that would change it."""
     if named := [word for word in arguments.overrides if not is_override(word)]:
-        raise Usage(f"lock takes overrides, and {named[0]!r} is none; `--upgrade-only` names what to ask about again")
+        shown = report.redacted_override(named[0])
+        raise Usage(f"lock takes overrides, and {shown!r} is none; `--upgrade-only` names what to ask about again")
     with request.open_composer(arguments) as composer:
         file, path = composer.pin_file, _path(composer)
     kept = _kept(file.pins, arguments)

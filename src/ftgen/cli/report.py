@@ -18,7 +18,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from ftgen.cli import streams
-from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity, credentials
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, credentials, excerpts
 from ftgen.text import files, jsontext
 from ftgen.text.lines import one_line, visible
 
@@ -59,7 +59,24 @@ def render(
 def redacted_words(words: Sequence[str], arguments: Sequence[str]) -> list[str]:
     """Redact the secrets in the words of a command that is printed: those of a command line, and those of any form."""
     known = Sources(arguments).known
-    return [credentials.redact(word, known) for word in credentials.redact_words(words)]
+    return [redacted_override(credentials.redact(word, known)) for word in credentials.redact_words(words)]
+
+
+def redacted_override(text: str) -> str:
+    """Redact an override: all that a secret's name, or that of a reference to one, stands before."""
+    return excerpts.covered_from(credentials.redact_setting(text), excerpts.named_value(text, _named_in(text)))
+
+
+def _named_in(override: str) -> excerpts.Named:
+    """Return the test of the names in an override; they are keys of the configuration, or such in a mapping."""
+    from ftgen.spec import refers  # noqa: PLC0415 - loads pydantic, which only what is reported waits for
+
+    above = override.partition("=")[0].lstrip("+~")
+
+    def is_named(name: str) -> bool:
+        return credentials.is_secret_name(name) or refers(name if name.startswith(above) else f"{above}.{name}")
+
+    return is_named
 
 
 def redacted(diagnostics: Sequence[Diagnostic], sources: Sources) -> list[Diagnostic]:
@@ -70,20 +87,19 @@ def redacted(diagnostics: Sequence[Diagnostic], sources: Sources) -> list[Diagno
 def _redacted(diagnostic: Diagnostic, sources: Sources) -> Diagnostic:
     """Redact secrets in a diagnostic: those of its own texts, of the lines it points at, and of this process."""
     sources.known |= credentials.secret_values(diagnostic.subject, diagnostic.value)
-    known = sources.known.union(*map(sources.secrets, diagnostic.locations or diagnostic.related))
+    places = diagnostic.locations or diagnostic.related
+    known = sources.known.union(*(sources.secrets(place, diagnostic) for place in places))
 
     def redact(text: str) -> str:
         return credentials.redact(text, known)
 
     return replace(
         diagnostic,
-        headline=redact(diagnostic.headline),
+        headline=credentials.redact_sentence(diagnostic.headline, known),
         subject=redact(diagnostic.subject),
         value=redact(diagnostic.value),
-        locations=tuple(
-            replace(place, file=redact(place.file)) for place in diagnostic.locations or diagnostic.related
-        ),
-        help=redact(diagnostic.help),
+        locations=tuple(replace(place, file=redact(place.file)) for place in places),
+        help=credentials.redact_sentence(diagnostic.help, known),
     )
 
 
@@ -121,7 +137,7 @@ def _headline(diagnostic: Diagnostic, *, colour: bool) -> str:
 
 def _details(diagnostic: Diagnostic, more: int, sources: Sources) -> list[str]:
     """Format the lines below it: the excerpt, further locations, and the help."""
-    lines = _excerpt(diagnostic.locations[0], sources) if diagnostic.locations else []
+    lines = _excerpt(diagnostic, sources) if diagnostic.locations else []
     lines += [f"  also: {one_line(str(place))}" for place in diagnostic.locations[1:]]
     if diagnostic.help:
         first, *more_help = _short(diagnostic.help).split("\n")
@@ -147,9 +163,10 @@ _WIDEST = 120
 _ELLIPSIS = "…"
 
 
-def _excerpt(place: Location, sources: Sources) -> list[str]:
-    """Return the line at a location, clipped around the column, with a caret under it."""
-    text = sources.line(place)
+def _excerpt(diagnostic: Diagnostic, sources: Sources) -> list[str]:
+    """Return the line at the first location, clipped around the column, with a caret under it."""
+    place = diagnostic.locations[0]
+    text = sources.line(place, diagnostic)
     if text is None or not text.strip():
         return []
     line = text.rstrip("\r\n").replace("\t", " ")
@@ -194,6 +211,7 @@ class Sources:
         self._arguments = arguments
         self._lines: dict[str, list[str]] = {}
         self._room = files.LARGEST
+        self._secrets: dict[str, set[str] | None] = {COMMAND_LINE: set()}
 
     @cached_property
     def known(self) -> set[str]:
@@ -201,20 +219,63 @@ class Sources:
         overrides = [argument.partition("=") for argument in self._arguments]
         settings = [*os.environ.items(), *((key.lstrip("+~"), value) for key, _, value in overrides)]
         settings += [(name, value) for name, value in pairwise(self._arguments) if _is_option(name, value)]
-        return set[str]().union(*(credentials.secret_values(name, value) for name, value in settings))
+        hidden = [argument[self._secret_from(index) :] for index, argument in enumerate(self._arguments)]
+        known = (credentials.secret_values(name, value) for name, value in settings)
+        return set[str]().union(*known, *map(excerpts.words_of, hidden))
 
-    def line(self, place: Location) -> str | None:
-        """Return the line at a location with its secrets redacted, or None where there is none."""
+    def line(self, place: Location, about: Diagnostic) -> str | None:
+        """Return the line at a location of a diagnostic with its secrets redacted, or None where there is none."""
         block, index = self._block(place)
         if not block:
             return None
         text = "\n".join(block)
-        return credentials.redact(text, self.known | credentials.data_of_secrets(text)).split("\n")[index]
+        known = self.known | credentials.data_of_secrets(text) | (self._literals(place.file) or set())
+        shown = credentials.redact(text, known).split("\n")[index]
+        return excerpts.covered_from(shown, self._hidden_from(place, about))
 
-    def secrets(self, place: Location) -> set[str]:
-        """Return the secrets in the block of lines around a location."""
-        block = "\n".join(self._block(place)[0])
-        return credentials.secret_values("", block) | credentials.data_of_secrets(block)
+    def secrets(self, place: Location, about: Diagnostic) -> set[str]:
+        """Return the secrets that a diagnostic may repeat: of its text around a location, and of all of it if sound."""
+        lines, index = self._block(place)
+        if not lines:
+            return set()
+        block = "\n".join(lines)
+        hidden = excerpts.words_of(lines[index][self._hidden_from(place, about) :])
+        return (
+            credentials.secret_values("", block)
+            | credentials.data_of_secrets(block)
+            | (self._literals(place.file) or set())
+            | hidden
+        )
+
+    def _hidden_from(self, place: Location, about: Diagnostic) -> int:
+        """Return the index from which on the line at a location is covered, whatever is found in it."""
+        from ftgen.spec import reference_names  # noqa: PLC0415 - as above
+
+        lines, index = self._block(place)
+        is_broken = about.code == _OVERRIDE if place.file == COMMAND_LINE else self._literals(place.file) is None
+        refused = reference_names() | {"value"} if is_broken else _refused(about.subject)
+
+        def is_named(name: str) -> bool:
+            return credentials.is_secret_name(name) or name.rpartition(".")[2] in refused
+
+        if place.file == COMMAND_LINE:
+            start = excerpts.named_value(lines[index], is_named)
+            return min(start, self._secret_from(place.line - 1))
+        return excerpts.secret_from(lines, index, is_named)
+
+    def _secret_from(self, index: int) -> int:
+        """Return the index from which on a word of the command line is secret, by a name in it or before it."""
+        word, before = self._arguments[index], index - 1
+        while before >= 0 and not self._arguments[before].strip("=:"):
+            before -= 1
+        is_of_name = before >= 0 and _is_bare_name(self._arguments[before]) and not _is_other(word)
+        return 0 if is_of_name else excerpts.named_value(word, _named_in(word))
+
+    def _literals(self, file: str) -> set[str] | None:
+        """Return what stands under the names of secrets in a file, as a parser reads it; None where none can."""
+        if file not in self._secrets:
+            self._secrets[file] = _literals("\n".join(self._of(file)), file)
+        return self._secrets[file]
 
     def _block(self, place: Location) -> tuple[list[str], int]:
         """Return the lines that decide which parts of the line at a location are secret, and its index among them.
@@ -252,11 +313,52 @@ def _is_option(name: str, value: str) -> bool:
     return bool(_OPTION.fullmatch(name)) and not value.startswith("-")
 
 
+_OVERRIDE = "FT010"
+"""Code of an override that nobody can parse."""
+
+
+def _is_bare_name(word: str) -> bool:
+    """Return whether a word of a command line is a secret's name without a value: `HF_TOKEN` in `HF_TOKEN x`."""
+    name = word.rstrip("=:")
+    return "=" not in name and credentials.is_secret_name(name.lstrip("+~-"))
+
+
+def _is_other(word: str) -> bool:
+    """Return whether a word behind a secret's name has a meaning of its own: an override, a flag, or a file."""
+    return bool(re.match(r"[+~]*[A-Za-z][\w./@-]*=[^=]|-", word)) or os.path.lexists(word)
+
+
+def _refused(subject: str) -> frozenset[str]:
+    """Return the last names of a reference to a Secret, and of what is in it, that a diagnostic is about."""
+    from ftgen.spec import refers  # noqa: PLC0415 - as above
+
+    parts = subject.split(".")
+    return frozenset(part for end, part in enumerate(parts, 1) if refers(".".join(parts[:end])))
+
+
 def _lines(file: str) -> list[str]:
     try:
-        return files.read(file).decode("utf-8", "replace").split("\n")
+        return [line.removesuffix("\r") for line in files.read(file).decode("utf-8", "replace").split("\n")]
     except (OSError, ValueError):
         return []
+
+
+def _literals(text: str, file: str) -> set[str] | None:
+    """Return the values of secrets' names in a text of YAML or JSON; None where it is broken, or too large to wait."""
+    from ftgen.text import yamlio  # noqa: PLC0415 - only a text with a secret's name is parsed once more
+
+    if not credentials.mentions_secret(text):
+        return set()
+    if len(text) > _LARGEST:
+        return None
+    try:
+        return credentials.secrets_in(yamlio.parse_all(text, file))
+    except Rejected:
+        return None
+
+
+_LARGEST = files.MIB
+"""Length of the longest text that is parsed once more to show a line of it; a longer one is covered as a broken one."""
 
 
 def as_json(value: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from ftgen import schema
-from ftgen.diagnostics import Diagnostic, Severity, error, in_brackets, in_quotes, note, warning
+from ftgen.diagnostics import Diagnostic, Severity, credentials, error, in_brackets, in_quotes, note, warning
 from ftgen.schema import Node, Schema, formats, served
 from ftgen.schema.version import version_of
 from ftgen.text.paths import Steps, dotted, steps
@@ -101,7 +101,20 @@ def conform(
         found += [d for d in lost if d.subject not in reported]
     root = _keyed_root(api_version, kind, lines)
     found += _duplicates(manifest, root, clean=clean, warns=schema.is_native(api_version))
+    found = _without_secrets(found, manifest) if found else []
     return sorted(dict.fromkeys(found), key=lambda d: _order(manifest, d.subject))
+
+
+def _without_secrets(found: Sequence[Diagnostic], manifest: Mapping[str, Any]) -> list[Diagnostic]:
+    """Redact what stands under the names of secrets: nobody can look again into a manifest from standard input."""
+    known = credentials.secrets_in(manifest)
+
+    def redact(text: str) -> str:
+        return credentials.redact_sentence(text, known)
+
+    if not known:
+        return [*found]
+    return [replace(d, headline=redact(d.headline), value=redact(d.value), help=redact(d.help)) for d in found]
 
 
 # --- kinds ---------------------------------------------------------------------------------------------
