@@ -500,6 +500,18 @@ def test_a_word_behind_a_secret_s_name_is_not_repeated(told: Told, words: list[s
     assert SECRET not in told(*words)
 
 
+def test_a_variable_that_is_handed_on_hides_no_more_of_its_line(
+    capsys: pytest.CaptureFixture[str], scratch: Path
+) -> None:
+    line = "docker run -e HF_TOKEN=$HF_TOKEN -e DB_PASSWORD=hunter2 --shm-size 1x r.example.com/x:1 train"
+    (scratch / "run.sh").write_text(line, encoding="utf-8")
+    cli.main(["import", "run.sh"])
+    said = capsys.readouterr().err
+    assert "docker run -e HF_TOKEN=$HF_TOKEN -e DB_PASSWORD=***" in said
+    assert "1x" in said
+    assert "hunter2" not in said
+
+
 def test_a_file_behind_a_secret_s_name_is_one(capsys: pytest.CaptureFixture[str], scratch: Path) -> None:
     for name in ("token", "Xk29fQpl88zz.yaml"):
         (scratch / name).write_text("kind: x\n", encoding="utf-8")

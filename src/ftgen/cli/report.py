@@ -239,7 +239,9 @@ class Sources:
         if not lines:
             return set()
         block = "\n".join(lines)
-        hidden = excerpts.words_of(lines[index][self._hidden_from(place, about) :])
+        # In a line of a script, other words follow the secret, which messages name.
+        is_whole = place.file == COMMAND_LINE or place.file.endswith((".yaml", ".yml", ".json"))
+        hidden = excerpts.words_of(lines[index][self._hidden_from(place, about) :]) if is_whole else set[str]()
         return (
             credentials.secret_values("", block)
             | credentials.data_of_secrets(block)

@@ -74,13 +74,18 @@ def named_value(line: str, is_named: Named = is_secret_name) -> int:
         is_variable = _IN_NAME.search(line, max(0, found.start() - _BEFORE), found.start()) is not None
         if not is_named(found["name"].lstrip("-")) or not _names_value(found, is_variable=is_variable):
             continue
-        if reference := _REFERENCE.match(line, at):
+        if reference := _REFERENCE.match(line, at) or _handed_on(found["name"]).match(line, at):
             at = reference.end()
             continue
         is_flow = "{" in line[: found.start()] and not is_variable
         if not _is_nothing(line, at, is_flow=is_flow) and not _names_object(found, line):
             return at
     return len(line)
+
+
+def _handed_on(name: str) -> re.Pattern[str]:
+    """Return the pattern of a variable's own value: `-e HF_TOKEN=$HF_TOKEN`."""
+    return re.compile(rf"""(?P<quote>["']?)\$\{{?{re.escape(name)}\}}?(?P=quote)(?=[ \t]|$)""")
 
 
 _BEFORE = 40
@@ -93,7 +98,8 @@ def words_of(secret: str) -> set[str]:
     # The label of a point of a sweep begins a long value with as many small letters, digits and dashes.
     parts |= {re.sub("[^a-z0-9]+", "-", part.lower()).strip("-")[:_LABEL].strip("-") for part in parts}
     keys = {found["key"] for found in _KEY.finditer(secret)}
-    return {part for part in parts if len(part) >= _SHORTEST and part.lower() not in _SYNTAX and part not in keys}
+    parts -= {part for part in parts if len(part) < _SHORTEST or part.lower() in _SYNTAX}
+    return {part for part in parts - keys if not (part.isupper() and is_secret_name(part))}
 
 
 _SHORTEST = 4
