@@ -233,20 +233,23 @@ class Sources:
         shown = credentials.redact(text, known).split("\n")[index]
         return excerpts.covered_from(shown, self._hidden_from(place, about))
 
-    def secrets(self, place: Location, about: Diagnostic) -> set[str]:
-        """Return the secrets that a diagnostic may repeat: of its text around a location, and of all of it if sound."""
+    def secrets(self, place: Location, about: Diagnostic | None = None) -> set[str]:
+        """Return the secrets that may be repeated: of the text around a location, and of all of it if sound.
+
+        Of the line that a diagnostic is about, all words that it covers are among them.
+        """
         lines, index = self._block(place)
         if not lines:
             return set()
         block = "\n".join(lines)
         # In a line of a script, other words follow the secret, which messages name.
         is_whole = place.file == COMMAND_LINE or place.file.endswith((".yaml", ".yml", ".json"))
-        hidden = excerpts.words_of(lines[index][self._hidden_from(place, about) :]) if is_whole else set[str]()
+        covered = lines[index][self._hidden_from(place, about) :] if about and is_whole else ""
         return (
             credentials.secret_values("", block)
             | credentials.data_of_secrets(block)
             | (self._literals(place.file) or set())
-            | hidden
+            | excerpts.words_of(covered)
         )
 
     def _hidden_from(self, place: Location, about: Diagnostic) -> int:
