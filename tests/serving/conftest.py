@@ -15,7 +15,7 @@ from ftgen.text import yamlio
 
 __all__ = ["bare", "git", "home"]
 
-URL = "https://git.example.com/team/result"
+URL = "https://aml-gitlab.alaudatech.net/team/result"
 Render = Callable[..., None]
 Serve = Callable[..., dict[str, Any]]
 

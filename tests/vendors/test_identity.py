@@ -87,7 +87,7 @@ def test_a_model_of_ones_own_without_a_hub_says_what_to_set(write: Write, tmp_pa
     ],
 )
 def test_weights_of_another_known_model_are_refused(override: str, refuse: Refuse) -> None:
-    assert [d.code for d in refuse(override)] == ["FT006"]
+    assert "FT006" in {d.code for d in refuse(override)}
 
 
 @pytest.mark.parametrize("name", ["team/wy-sft-base", "team/QWEN3-0.6B.git", "team/qwen3-0.6b-ours"])
