@@ -264,6 +264,34 @@ def test_a_custom_resource_is_judged_as_the_api_server_does(crd: Path, capsys: p
     assert checked("{plain: {}, when: '2026-01-31T12:00:00Z'}", capsys)[0] == 0
 
 
+def patterned(pattern: str) -> str:
+    whole = yamlio.parse(OWN, "crd")
+    fields = whole["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    fields["size"] = {"type": "string", "pattern": pattern}
+    return json.dumps(whole)
+
+
+def test_a_pattern_is_judged_in_linear_time_as_by_the_api_server(crd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crd.write_text(patterned("^(a|a)*$"), encoding="utf-8")
+    assert cli.main(["schema", "import", "crd.yaml"]) == 0
+    capsys.readouterr()
+    assert checked(f"{{size: {'a' * 50}}}", capsys)[0] == 0
+    code, text = checked(f"{{size: {'a' * 50}!}}", capsys)
+    assert (code, text.count("error[FT303]: spec.size:"), text.count("! does not match ^(a|a)*$")) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("pattern", ["^(?=a)a*$", r"^(a)\1$", "a{1000}{1000}"])
+def test_a_pattern_that_the_api_server_does_not_take_is_refused(
+    pattern: str, crd: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crd.write_text(patterned(pattern), encoding="utf-8")
+    assert cli.main(["schema", "import", "crd.yaml"]) == 1
+    headline = capsys.readouterr().err.partition("\n")[0]
+    assert "error[FT019]: crd.yaml cannot be imported: the API server does not take its schema: " in headline
+    assert headline.endswith(f'{json.dumps(pattern)} is not a "regex"')
+    assert not Path("schemas").exists()
+
+
 @pytest.mark.parametrize("words", [["schema", "import"], ["schema", "model", "hardware"]])
 def test_usage(words: list[str]) -> None:
     assert cli.main(words) == 2

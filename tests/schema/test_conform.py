@@ -383,3 +383,55 @@ def test_an_imported_schema_is_asked_first(tmp_path):
     job = {"apiVersion": kind[0], "kind": kind[1], "metadata": {"name": "a"}, "spec": {"own": "yes"}}
     assert conform(job, imported=tmp_path) == []
     assert told(job) == [("FT301", "spec.own")]
+
+
+OWN = {
+    "$schema": schema.DIALECT,
+    "type": "object",
+    "properties": {"apiVersion": {"const": "example.com/v1"}, "kind": {"const": "Thing"}, "metadata": {}},
+}
+AS = "a" * 50
+
+
+def judged(folder, part, value):
+    """What is said of a value, as a schema of a clone describes it."""
+    file = folder / "example.com" / "thing_v1.json"
+    file.parent.mkdir()
+    file.write_text(schema.dump({**OWN, "properties": {**OWN["properties"], "spec": part}}))
+    return conform({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {}, "spec": value}, imported=folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "code", "subject"),
+    [
+        ({"pattern": "^(a|a)*$"}, f"{AS}!", "FT303", "spec"),
+        ({"patternProperties": {"^(a|a)*$": {"type": "integer"}}}, {f"{AS}!": "x", AS: "x"}, "FT302", f"spec.{AS}"),
+        (
+            {"patternProperties": {"^(a|a)*$": {}}, "additionalProperties": False},
+            {f"{AS}!": 1, AS: 1},
+            "FT301",
+            f'spec["{AS}!"]',
+        ),
+        (
+            {"patternProperties": {"^(a|a)*$": {}}, "additionalProperties": {"type": "integer"}},
+            {f"{AS}!": "x", AS: "x"},
+            "FT302",
+            f'spec["{AS}!"]',
+        ),
+        (
+            {"patternProperties": {"^(a|a)*$": {}}, "unevaluatedProperties": False},
+            {f"{AS}!": 1, AS: 1},
+            "FT303",
+            "spec",
+        ),
+        ({"propertyNames": {"pattern": "^(a|a)*$"}}, {f"{AS}!": 1}, "FT303", "spec"),
+    ],
+)
+def test_no_pattern_of_a_schema_is_searched_for_by_python(tmp_path, part, value, code, subject):
+    assert [(each.code, each.subject) for each in judged(tmp_path, part, value)] == [(code, subject)]
+
+
+def test_a_schema_that_refers_to_itself_explains_what_it_refuses(tmp_path):
+    [problem] = judged(tmp_path, {"allOf": [{"$ref": "#/properties/spec"}], "type": "integer"}, "x")
+    assert (problem.code, problem.subject) == ("FT303", "spec")
+    assert problem.headline == 'spec does not fit its schema: "x" is not of type "integer"'

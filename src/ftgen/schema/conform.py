@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -49,6 +49,11 @@ class _Lines(NamedTuple):
 
     def is_valid(self, manifest: Mapping[str, Any]) -> bool:
         return schema.is_valid(manifest, self.volcano, self.imported, self.kubernetes)
+
+    def first_refusal(self, manifest: Mapping[str, Any]) -> Any:
+        names = manifest["apiVersion"], manifest["kind"]
+        compiled = schema.compiled(*names, self.volcano, self.imported, self.kubernetes)
+        return next(iter(compiled.iter_errors(manifest)), None) if compiled else None
 
 
 def conform(
@@ -458,12 +463,83 @@ def _refused(manifest: Mapping[str, Any], closed: Schema, lines: _Lines) -> list
 
 
 def _explained(manifest: Mapping[str, Any], closed: Schema, lines: _Lines) -> list[Diagnostic]:
-    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - slow to import; only failures need it
+    try:
+        problems = list(_explainer()(closed, format_checker=_format_checker()).iter_errors(manifest))
+    except RecursionError:  # a schema of a clone may refer to itself, which the compiled one notices
+        problems = []
+    found = [d for problem in problems for d in _diagnosed(_likeliest(problem), manifest, lines)]
+    refusal = None if found else lines.first_refusal(manifest)
+    return [_unexplained(refusal)] if refusal else found
+
+
+@cache
+def _explainer() -> Any:
+    """Return the validator that explains; no part of a schema reaches Python's `re`, which may never come back."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import; only failures need it
+    from jsonschema.validators import extend  # noqa: PLC0415 - slow to import; only failures need it
+
+    keywords = {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+        "unevaluatedProperties": _left_unexplained,
+    }
+    return extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]  # untyped in the stubs
+
+
+def _format_checker() -> Any:
+    from jsonschema import FormatChecker  # noqa: PLC0415 - slow to import; only failures need it
 
     checker = FormatChecker(formats=())
     checker.checkers = {name: (_judge(check), ()) for name, check in formats.CHECKS.items()}
-    problems = Draft202012Validator(closed, format_checker=checker).iter_errors(manifest)
-    return [d for problem in problems for d in _diagnosed(_likeliest(problem), manifest, lines)]
+    return checker
+
+
+def _pattern(_: Any, pattern: str, value: Any, _here: Schema) -> Iterator[_Problem]:
+    from jsonschema import ValidationError  # noqa: PLC0415 - slow to import; only failures need it
+
+    if isinstance(value, str) and not schema.matches(pattern, value):
+        yield ValidationError("pattern")
+
+
+def _pattern_properties(explainer: Any, patterns: Mapping[str, Any], value: Any, _: Schema) -> Iterator[_Problem]:
+    for pattern, part in patterns.items():
+        for name in _matching(value, [pattern]):
+            yield from explainer.descend(value[name], part, path=name, schema_path=pattern)
+
+
+def _additional_properties(explainer: Any, wanted: Any, value: Any, here: Schema) -> Iterator[_Problem]:
+    from jsonschema import ValidationError  # noqa: PLC0415 - slow to import; only failures need it
+
+    extra = _undeclared(value, here) if isinstance(value, dict) else []
+    if isinstance(wanted, dict):
+        for name in extra:
+            yield from explainer.descend(value[name], wanted, path=name)
+    elif extra and not wanted:
+        yield ValidationError("additionalProperties")
+
+
+def _undeclared(value: Mapping[str, Any], here: Schema) -> list[str]:
+    """Return the names of a mapping that its schema declares neither by name nor by pattern."""
+    known = {*here.get("properties", ()), *_matching(value, here.get("patternProperties", ()))}
+    return [name for name in value if name not in known]
+
+
+def _matching(value: Any, patterns: Iterable[str]) -> Iterator[str]:
+    """Yield the names of a mapping in which one of the patterns occurs."""
+    names = value if isinstance(value, dict) else ()
+    return (name for name in names if any(schema.matches(pattern, name) for pattern in patterns))
+
+
+def _left_unexplained(*_: Any) -> tuple[()]:
+    """Leave a keyword to the compiled schema: no closed schema has it."""
+    return ()
+
+
+def _unexplained(refusal: Any) -> Diagnostic:
+    """Report what only the compiled schema refuses, in its words."""
+    where = dotted(tuple(refusal.instance_path))
+    return error(WRONG_VALUE, f"{where or 'the object'} does not fit its schema: {_shown(refusal.message)}", where)
 
 
 def _judge(check: Callable[[str], bool]) -> Callable[[object], bool]:
@@ -505,7 +581,7 @@ def _diagnosed(problem: _Problem, manifest: Any, lines: _Lines) -> Iterator[Diag
     path = tuple(problem.absolute_path)
     match problem.validator:
         case "additionalProperties":
-            extra = (name for name in problem.instance if name not in problem.schema.get("properties", {}))
+            extra = _undeclared(problem.instance, problem.schema)
             yield from (_unknown_field((*path, name), problem, manifest, lines) for name in extra)
         case "required":
             missing = (name for name in problem.validator_value if name not in problem.instance)
