@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen import schema
-from ftgen.diagnostics import Severity
+from ftgen.diagnostics import Rejected, Severity
 from ftgen.schema.conform import conform
 from ftgen.text import yamlio
 from ftgen.text.paths import dotted
@@ -435,3 +435,11 @@ def test_a_schema_that_refers_to_itself_explains_what_it_refuses(tmp_path):
     [problem] = judged(tmp_path, {"allOf": [{"$ref": "#/properties/spec"}], "type": "integer"}, "x")
     assert (problem.code, problem.subject) == ("FT303", "spec")
     assert problem.headline == 'spec does not fit its schema: "x" is not of type "integer"'
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/schema", "file:///etc/hostname"])
+def test_nothing_that_a_schema_refers_to_is_fetched(tmp_path, address):
+    with pytest.raises(Rejected) as refusal:
+        judged(tmp_path, {"$ref": address}, 1)
+    [problem] = refusal.value.diagnostics
+    assert (problem.code, f"{address} lies outside of the schema" in problem.headline) == ("FT019", True)

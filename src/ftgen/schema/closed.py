@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from msgspec import Struct
 
@@ -187,7 +187,8 @@ def compiled(
 def compile_schema(schema: Schema) -> jsonschema_rs.Validator:
     """Compile a closed schema, with the formats that the API server judges.
 
-    A pattern takes time linear in the text, as in the API server, and so can look neither around nor back.
+    A pattern takes time linear in the text, as in the API server, and so can look neither around nor back.  A schema
+    may come with a clone: what it refers to lies in itself, and nothing is fetched.
     """
     import jsonschema_rs  # noqa: PLC0415 - a native library, needed only for a validation
 
@@ -196,7 +197,12 @@ def compile_schema(schema: Schema) -> jsonschema_rs.Validator:
         formats=dict(formats.CHECKS),
         validate_formats=True,
         pattern_options=jsonschema_rs.RegexOptions(),
+        retriever=_refuse_reference,
     )
+
+
+def _refuse_reference(address: str) -> NoReturn:
+    raise ValueError(f"{address} lies outside of the schema")
 
 
 def matches(pattern: str, text: str) -> bool:
