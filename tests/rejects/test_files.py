@@ -10,6 +10,7 @@ import pytest
 from tests.rejects.conftest import Found, Reject
 
 from ftgen import cli
+from ftgen.config import catalog
 
 Write = Callable[[str, str | bytes], Path]
 OPTION = "conf/hardware/ours.yaml"
@@ -61,7 +62,10 @@ TEXTS: dict[str, tuple[str | bytes, Found]] = {
         ("FT011", f"{OPTION}:1:12", "no-such-option"),
     ),
     "a defaults list that is none": ("defaults: 3\n", ("FT007", f"{OPTION}:1:1", "defaults is a list")),
-    "a defaults list that holds itself": ("defaults: [ours@_here_]\n", ("FT011", "", "")),
+    "a defaults list that holds itself": (
+        "defaults: [ours@_here_]\n",
+        ("FT011", f"{OPTION}:1", "the defaults list has more than 250 entries"),
+    ),
     "numbers as keys": ("1: 2\n", ("FT1", "", "")),
 }
 del TEXTS["a missing value"]  # `???` keeps what is below it: Hydra's rule, and no defect
@@ -73,6 +77,36 @@ def test_an_option_file(defect: str, reject: Reject, write: Write) -> None:
     write(OPTION, text)
     found = reject("hardware=ours")
     assert any(c.startswith(code) and p.startswith(place) and headline in told for c, p, told in found), found
+
+
+def doubling(write: Write, levels: int) -> None:
+    """Write files each of which chooses the next one twice."""
+    for level in range(levels):
+        below = f"ours{level + 1}"
+        write(f"conf/hardware/ours{level}.yaml", f"# One of many.\ndefaults: [{below}, {below}@again]\n")
+    write(f"conf/hardware/ours{levels}.yaml", "# The last.\ndevices: 2\n")
+
+
+def test_defaults_lists_that_double_are_refused_at_once(reject: Reject, write: Write) -> None:
+    doubling(write, 4)
+    reject("hardware=ours0")  # of keys that no hardware has
+    doubling(write, 40)
+    ((code, place, headline),) = reject("hardware=ours0")
+    assert (code, place.partition("/ours")[0]) == ("FT011", "conf/hardware")
+    assert headline == "the defaults list has more than 250 entries, with those of the files that it chooses"
+
+
+def test_what_nobody_chooses_costs_an_import_nothing(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    doubling(write, 40)
+    for name in ("x", "y"):
+        Path("conf/hardware", name).symlink_to(".")
+    write("conf/hardware/loop.yaml", "# Leads into its own folder, twice.\ndefaults: [x: loop, y: loop]\n")
+    assert (
+        cli.main(["import", "-o", "-", "--", "docker", "run", "--gpus", "all", "ubuntu:24.04", "python", "t.py"]) == 0
+    )
+    assert "hardware" in capsys.readouterr().out
+    assert catalog.contents([Path("conf")], "hardware")["ours0"] == catalog.content([Path("conf")], "hardware", "ours0")
+    assert catalog.content([Path("conf")], "hardware", "ours38")["devices"] == 2
 
 
 def test_the_primary_file(reject: Reject, write: Write) -> None:

@@ -304,6 +304,6 @@ def options(arguments: Arguments) -> Options:
 
     @cache
     def of(group: str) -> Mapping[str, Mapping[str, Any]]:
-        return {option: catalog.content(places, group, option) for option in catalog.options(places, group)}
+        return catalog.contents(places, group)
 
     return of

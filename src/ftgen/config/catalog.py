@@ -90,22 +90,58 @@ def choices(places: Sequence[Path], config_name: str, overrides: Mapping[str, st
     return chosen | dict(overrides)
 
 
-def content(
-    places: Sequence[Path], group: str, option: str, within: frozenset[tuple[str, str]] = frozenset()
-) -> dict[str, Any]:
-    """Return an option's content merged with the options that its defaults list chooses; not interpolated.
+def content(places: Sequence[Path], group: str, option: str) -> dict[str, Any]:
+    """Return an option's content merged with the options that its defaults list chooses; not interpolated."""
+    return _Contents(places).of(group, option)
 
-    An option that its own defaults list leads back to, one of `within`, counts as empty: composing refuses it.
+
+def contents(places: Sequence[Path], group: str) -> dict[str, dict[str, Any]]:
+    """Return the content of each option of a group, each file read once; see `content`."""
+    known = _Contents(places)
+    return {option: known.of(group, option) for option in options(places, group)}
+
+
+MOST_ENTRIES = 250
+"""Most entries of a composition's defaults lists, of all files together: composing refuses more.
+
+Twenty files of two entries each, which choose the next one twice, come to a million.
+"""
+
+
+class _Contents:
+    """Contents of options, each merged once.
+
+    What composing refuses counts as empty: an option that its own defaults list leads back to, and those after the
+    last of the entries that a defaults list may have.
     """
-    file = _find(places, f"{group}/{option}") if (group, option) not in within else None
-    own, outer = _read(file) if file else {}, within | {(group, option)}
-    merged: dict[str, Any] = {}
-    for entry in own.pop("defaults", ()):
-        if isinstance(entry, str) and entry != "_self_":
-            merged |= content(places, group, entry.partition("@")[0], outer)
-        for name, chosen in _defaults({"defaults": [entry]}):
-            merged |= {name: content(places, f"{group}/{name}", chosen, outer)}
-    return _merged(merged, own)
+
+    def __init__(self, places: Sequence[Path]) -> None:
+        self._places = places
+        self._known: dict[tuple[str, str], dict[str, Any]] = {}
+        self._room = 0
+
+    def of(self, group: str, option: str) -> dict[str, Any]:
+        self._room = MOST_ENTRIES
+        return self._content(group, option)
+
+    def _content(self, group: str, option: str) -> dict[str, Any]:
+        if (group, option) not in self._known:
+            self._known[group, option] = {}
+            self._known[group, option] = self._read(group, option)
+        return self._known[group, option]
+
+    def _read(self, group: str, option: str) -> dict[str, Any]:
+        file = _find(self._places, f"{group}/{option}")
+        own = _read(file) if file else {}
+        listed = own.pop("defaults", ())
+        self._room -= len(listed)
+        merged: dict[str, Any] = {}
+        for entry in listed if self._room >= 0 else ():
+            if isinstance(entry, str) and entry != "_self_":
+                merged |= self._content(group, entry.partition("@")[0])
+            for name, chosen in _defaults({"defaults": [entry]}):
+                merged |= {name: self._content(f"{group}/{name}", chosen)}
+        return _merged(merged, own)
 
 
 def _merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:

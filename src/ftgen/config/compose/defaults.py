@@ -58,6 +58,7 @@ class Defaults:
         # A list that could be built without skip_missing omits nothing, and is the same with it.
         cache_key = chosen, skip_missing and (chosen, False) not in self._cache
         if cache_key not in self._cache:
+            self._repository.start()
             try:
                 self._cache[cache_key] = create_defaults_list(
                     repo=self._repository,

@@ -15,6 +15,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from ftgen import runtime
+from ftgen.config.catalog import MOST_ENTRIES
 from ftgen.config.compose.entries import HEADERS_WITHIN, Entry, entries, hydras, refuse_malformed, without_hydras
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.text import files, yamlio
@@ -83,6 +84,9 @@ def _list(folder: Path, wanted: ObjectType) -> Iterator[str]:
             yield entry.stem
 
 
+_CALLS = 2  # of load_config for a file, by Hydra
+
+
 class Repository(ConfigRepository):
     """Hydra's repository over our search path; the first folder that has a configuration wins."""
 
@@ -92,16 +96,35 @@ class Repository(ConfigRepository):
         self.sources = list(self._folders)
         self._loaded: dict[str, ConfigResult | None] = {}
         self._options: dict[str, list[str]] = {}
+        self.start()
         super().__init__(ConfigSearchPathImpl())
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Do nothing: the constructor sets the sources, without Hydra's search path."""
 
+    def start(self) -> None:
+        """Forget how many entries were listed: another defaults list begins."""
+        self._room = _CALLS * MOST_ENTRIES
+
     def load_config(self, config_path: str) -> ConfigResult | None:
-        """Load a file once: Hydra copies a result before it changes it."""
+        """Load a file once: Hydra copies a result before it changes it.
+
+        Raises:
+            Rejected: FT011, the entries of the defaults list are more than anyone writes.
+        """
         if config_path not in self._loaded:
             self._loaded[config_path] = super().load_config(config_path)
-        return self._loaded[config_path]
+        loaded = self._loaded[config_path]
+        self._room -= len(loaded.defaults_list or ()) if loaded else 0
+        if self._room < 0:
+            raise self._too_many(config_path)
+        return loaded
+
+    def _too_many(self, config_path: str) -> Rejected:
+        file = self.source(config_path).file(config_path)
+        headline = f"the defaults list has more than {MOST_ENTRIES} entries, with those of the files that it chooses"
+        help_ = "let each file be chosen once, and none lead back to itself"
+        return Rejected([error("FT011", headline, value=config_path, help=help_).at(Location(str(file), 1))])
 
     def text(self, name: str) -> str | None:
         """Return the text of the first file of this name on the search path, None if there is none.
