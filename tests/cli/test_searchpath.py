@@ -71,3 +71,27 @@ def test_an_option_cannot_say_it(place: Path, capsys: pytest.CaptureFixture[str]
     # What the help says.
     file.write_text("# @package _global_\njob: {restarts: 1}\n", encoding="utf-8")
     assert cli.main(["plan", "+experiment=mine", "hydra.searchpath=[pkg://pack.conf]"]) == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "+hydra={{searchpath:[{place}]}}",
+        "++hydra={{searchpath:[file://{place}],verbose:true}}",
+        "hydra={{searchpath:[]}}",
+        "+hydra.searchpath.0={place}",
+        "~hydra.searchpath",
+    ],
+)
+def test_another_form_of_it_would_be_passed_over(said: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = said.format(place=place)
+    assert cli.main(["plan", said]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"<command line>:1: error[FT012]: {said} comes too late: options are found by ")
+    assert "help: write hydra.searchpath=[…]" in err
+    assert cli.main(["plan", "+hydra={verbose:true}"]) == 0
+
+
+def test_it_cannot_be_swept(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", f"hydra.searchpath=[{place}],[{place}]"]) == 1
+    assert capsys.readouterr().err.startswith("<command line>:1: error[FT016]: ")

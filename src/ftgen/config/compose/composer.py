@@ -17,7 +17,7 @@ from ftgen.config.compose.defaults import ROOT, Defaults, branches, choices_made
 from ftgen.config.compose.entries import place_without_self
 from ftgen.config.compose.grammar import Alternative, Parser, is_about_hydra, refuse_sweeps
 from ftgen.config.compose.interpolation import resolve, variables_named
-from ftgen.config.compose.merge import apply, configured, merge, misplaced_searchpaths
+from ftgen.config.compose.merge import apply, configured, merge, misplaced_searchpaths, searchpaths_too_late
 from ftgen.config.compose.node import run_section_problems
 from ftgen.config.compose.pinned import Pinned, Pinner
 from ftgen.config.compose.process import hydra_1_3
@@ -308,7 +308,7 @@ class Composer:
     ) -> tuple[DictConfig, DefaultsList]:
         """Return the configuration with overrides applied, restricted to the top-level keys `only` if given."""
         refuse_sweeps(overrides, expands=self.request.expands)
-        problems = list(self._defaults.unknown(overrides))
+        problems = [*self._defaults.unknown(overrides), *searchpaths_too_late(overrides)]
         known = [o for o in overrides if o.input_line not in {p.value for p in problems}]
         with hydra_1_3():
             defaults = self._defaults.choose(known, problems, skip_missing=skip_missing)

@@ -48,6 +48,22 @@ def misplaced_searchpaths(defaults: DefaultsList, repository: Repository) -> Ite
             yield error("FT012", headline, "hydra.searchpath", hydra["searchpath"], help_)
 
 
+def searchpaths_too_late(overrides: Sequence[Override]) -> Iterator[Diagnostic]:
+    """Yield a problem for each override that changes `hydra.searchpath` in another form than `hydra.searchpath=[…]`.
+
+    Options are found by that form alone, before any override is applied; Hydra takes the others and passes them over
+    (`ConfigLoaderImpl._process_config_searchpath`).
+    """
+    for number, override in enumerate(overrides, 1):
+        key, value = override.key_or_group, override.value()
+        within = key == "hydra" and isinstance(value, dict) and "searchpath" in map(str, value)
+        if within or key.startswith("hydra.searchpath.") or (key == "hydra.searchpath" and override.is_delete()):
+            headline = f"{override.input_line} comes too late: options are found by hydra.searchpath before it is set"
+            help_ = "write hydra.searchpath=[…], and hydra.searchpath=[] for none"
+            found = error("FT012", headline, "hydra.searchpath", override.input_line, help_)
+            yield found.at(Location(COMMAND_LINE, number))
+
+
 def _embedded(default: ResultDefault, repository: Repository) -> dict[str, Any]:
     """Return the content of a file under its package."""
     content, header = repository.source(str(default.config_path)).read(str(default.config_path))

@@ -95,10 +95,11 @@ class Request(Struct, frozen=True):
         typed = self._searchpath_overrides()
         if not typed:
             return "hydra.searchpath in main", catalog.searchpath(nearer, self.config_name)
-        try:
-            value = read(self.overrides[typed[-1].line - 1]).value()
+        try:  # a sweep, and what cannot be parsed, is reported later, with the other overrides
+            override = read(self.overrides[typed[-1].line - 1])
+            value = [] if override.is_sweep_override() else override.value()
         except HydraException:
-            value = []  # reported later, with the other overrides that cannot be parsed
+            value = []
         return "hydra.searchpath in command-line", [str(v) for v in (value if isinstance(value, list) else [value])]
 
     def _searchpath_overrides(self) -> list[Location]:
