@@ -28,13 +28,17 @@ TEXTS: dict[str, tuple[str | bytes, Found]] = {
     "a byte order mark": ("\ufeffdevices: 1\n", ("FT001", f"{OPTION}:1:1", "the file starts with a byte order mark")),
     "NUL": ("devices: 1\nname: \0\n", ("FT001", f"{OPTION}:2:7", "the character U+0000 cannot stand in YAML")),
     "no UTF-8": (b"devices: 1\n# caf\xe9\n", ("FT002", f"{OPTION}:2", f"{OPTION} is not UTF-8 text")),
-    "a bomb": (BOMB, ("FT001", f"{OPTION}:", "the aliases of this YAML bring more than 100000 values")),
+    "a bomb": (BOMB, ("FT001", f"{OPTION}:", "the aliases of this YAML bring more than 20000 values")),
     "two documents": ("a: 1\n---\nb: 1\n", ("FT001", f"{OPTION}:3:1", "2 YAML documents where one is expected")),
     "a list": ("- devices\n", ("FT003", f"{OPTION}:1", "ours.yaml must be a mapping of keys to values")),
     "a scalar": ("devices\n", ("FT003", f"{OPTION}:1", "ours.yaml must be a mapping of keys to values")),
     "a tag": (
         "a: !!python/object:os.system x\n",
         ("FT001", f"{OPTION}:1:4", "tag:yaml.org,2002:python/object:os.system"),
+    ),
+    "too many parts": (
+        f"# One.\na: [{'[],' * 10_000}]\n",
+        ("FT001", f"{OPTION}:2:", "this YAML has more than 20000 parts"),
     ),
     "deep nesting": ("[" * 500, ("FT001", f"{OPTION}:1:", "this YAML holds more than 100 levels")),
     "unknown keys": (
@@ -94,6 +98,14 @@ def test_defaults_lists_that_double_are_refused_at_once(reject: Reject, write: W
     ((code, place, headline),) = reject("hardware=ours0")
     assert (code, place.partition("/ours")[0]) == ("FT011", "conf/hardware")
     assert headline == "the defaults list has more than 250 entries, with those of the files that it chooses"
+
+
+def test_a_file_that_is_chosen_too_often_is_refused_at_once(reject: Reject, write: Write) -> None:
+    write("conf/hardware/large.yaml", f"# Large.\na: [{'[],' * 4900}]\n")
+    for times, code in ((2, "FT101"), (200, "FT011")):
+        listed = "".join(f"- large@key{number}\n" for number in range(times))
+        write(OPTION, f"# Often.\ndefaults:\n{listed}- full-gpu@_here_\n- _self_\n")
+        assert {found[0] for found in reject("hardware=ours")} == {code}
 
 
 def test_what_nobody_chooses_costs_an_import_nothing(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,30 @@ def test_what_is_no_index_is_refused(text):
     with pytest.raises(Rejected, match="not an ownership index") as rejected:
         parse_lock(text)
     assert rejected.value.diagnostics[0].code == "FT509"
+
+
+ROW = b'{"sha256": "", "object": "", "run": "", "name": "", "state": "active"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b'"files": {}, "runs": {}, "judged": {"a": [%s[]]}' % (b"[]," * 600_000), "more than 1000000 commas"),
+        (b'"files": {%s}, "runs": {}' % b",".join(b'"a%d": {}' % n for n in range(200_000)), "files.a0.sha256: Field"),
+        (b'"files": {}, "runs": {"b": {"name": "a", "hash": -1}, "c": 5}', "runs.b.hash: Input should be greater"),
+        (b'"files": {}, "runs": {}, %s' % b",".join(b'"a%d": 1' % n for n in range(200_000)), "200000 entries of an"),
+        (b'"files": {"a": {}, "a": %s}, "runs": {}' % ROW, "a row that is there twice has another shape"),
+    ],
+    ids=["judged", "files", "runs", "more", "twice"],
+)
+def test_a_large_index_of_another_shape_is_refused_at_its_first_fault(text, reason):
+    with pytest.raises(Rejected, match=re.escape(reason)):
+        parse_lock(b'{"version": 1, %s}' % text)
+
+
+def test_an_index_of_ten_thousand_files_is_read():
+    lock = Lock({f"job-{number}.yaml": ENTRY for number in range(10_000)})
+    assert parse_lock(dump_lock(lock)) == lock
 
 
 def test_an_index_of_a_later_format_is_refused():

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from ftgen.diagnostics import Location, Rejected
-from ftgen.text.yamlio import Mark, ambiguous_scalars, document, documents, parse, parse_all, read, read_all
+from ftgen.text.yamlio import Mark, ambiguous_scalars, document, documents, parse, parse_all, parse_json, read, read_all
+from ftgen.text.yamlio.scalars import Loader
 
 
 def refusal(text):
@@ -113,6 +114,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("{a: " * 300, "job.yaml:1:401", "more than 100 levels"),
         (BOMB, "job.yaml:5:36", "the aliases of this YAML bring more than 100000 values"),
         ("%YAML 9.9\n---\na", "job.yaml:1:1", "incompatible YAML document"),
+        ("[\n" + "[],[],\n" * 600_000 + "]", "job.yaml:500001:2", "this YAML has more than 2000000 parts: keys"),
+        ("---\na\n" * 700_000, "job.yaml:1333334:1", "this YAML has more than 2000000 parts: keys"),
     ],
     ids=lambda text: ascii(text[:24]),
 )
@@ -131,6 +134,32 @@ def test_lines_are_those_of_editors(character):
     assert (marks["b", " d"].line, marks["b", " d"].column) == (2 + ends, 11)
     place, _ = refusal(f"a: 'x{character}  y'\nb: [\n")
     assert place == f"job.yaml:{3 + ends}:1"
+
+
+def test_the_longest_line_may_stand_anywhere():
+    for before in (0, 1, 499_999, 500_000, 500_001, 1_500_000):
+        head = "#\n" + "# x\n" * (before // 4) + "#" * (before % 4) + "\n"
+        assert document(f"{head}a: {'x' * 999_997}\nb: 1\n").value["b"] == 1
+        place, headline = refusal(f"{head}a: {'x' * 999_998}\nb: 1\n")
+        assert place == f"job.yaml:{head.count(chr(10)) + 1}"
+        assert headline == "a line of 1000001 characters is no configuration"
+
+
+@pytest.mark.parametrize("unit", ["a: 1\n", "- a\n", "- [? a, ? b]\n", "---\n- {a,b}\n", "- - - x\n", "- &a\n"])
+@pytest.mark.parametrize("text", ["{}", "# \r\n{}"])
+def test_as_many_parts_as_the_parser_finds_are_taken_and_one_more_is_not(unit, text):
+    text = text.format(unit if unit.startswith("a") else unit * 9)
+    most = sum(1 for _ in iter(Loader(text).get_event, None))
+    assert documents(text, "job.yaml", most)
+    with pytest.raises(Rejected, match=f"more than {most - 1} parts"):
+        documents(text, "job.yaml", most - 1)
+
+
+def test_a_json_text_may_have_as_many_parts():
+    assert len(parse_json(f"[{'0,' * 1_000_000}0]")) == 1_000_001
+    for text in (f"[{'[],' * 1_000_000}0]", f"[{'{},' * 1_000_000}0]".encode()):
+        with pytest.raises(ValueError, match="this JSON holds more than 2000000 commas and brackets"):
+            parse_json(text)
 
 
 def test_nesting_that_the_scanner_itself_gives_up_on_is_called_the_same():

@@ -23,7 +23,7 @@ from ftgen.cli import vocabulary
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
 from ftgen.config import catalog
 from ftgen.diagnostics import credentials
-from ftgen.text import files
+from ftgen.text import files, parts
 from ftgen.text.paths import part
 
 _SHELLS = ("bash", "zsh", "fish")
@@ -390,7 +390,9 @@ def _owned(tree: Path) -> Mapping[str, Any]:
     passed over.
     """
     try:
-        index = json.loads(files.read(tree / "ftgen.lock"))
+        text = files.read(tree / "ftgen.lock")
+        parts.refuse_json(text)
+        index = json.loads(text)
     except (OSError, ValueError, RecursionError):
         return {}
     owned = index.get("files") if isinstance(index, dict) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from ftgen import runtime
 from ftgen.diagnostics import Rejected
-from ftgen.text import files
+from ftgen.text import files, parts
 from ftgen.text.lines import visible
 
 
@@ -166,7 +166,7 @@ def _read(file: Path) -> dict[str, Any]:
     from ftgen.text import yamlio  # noqa: PLC0415 - a listing of groups needs no YAML
 
     try:
-        value = yamlio.read(file, at_most=files.LARGEST_SOURCE)
+        value = yamlio.read(file, at_most=files.LARGEST_SOURCE, most=parts.MOST_OF_SOURCE)
     except Rejected:
         return {}
     found = dict(value) if isinstance(value, dict) else {}

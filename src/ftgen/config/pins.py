@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct, field
 
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error
-from ftgen.text import kube, yamlio
+from ftgen.text import kube, parts, yamlio
 from ftgen.text.paths import Steps
 
 FILE = "pins.yaml"
@@ -136,7 +136,7 @@ def read(text: str, path: str) -> PinFile:
     Raises:
         Rejected: FT001, it is no YAML; FT783, for each entry of another shape.
     """
-    document = yamlio.document(text, path)
+    document = yamlio.document(text, path, parts.MOST_OF_SOURCE)
 
     def at(problem: _Problem) -> Diagnostic:
         mark = document.nearest(problem.path)

@@ -29,7 +29,7 @@ from ftgen import runtime, schema
 from ftgen.config.pins import Pins
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error, warning
 from ftgen.lower import TASK, Bundle, Object, merge
-from ftgen.text import files, yamlio
+from ftgen.text import files, parts, yamlio
 
 _ANY_NAME = {None, "", "any"}
 # Kinds of companions that only some jobs have: a patch for all objects of such a kind may find none.
@@ -167,7 +167,7 @@ def _overlay(root: Path, group: str, option: str) -> list[Patch]:
 
 
 def _declared(file: Path, root: Path) -> Declaration:
-    content = yamlio.parse(_text(file, root), str(file))
+    content = yamlio.parse(_text(file, root), str(file), parts.MOST_OF_SOURCE)
     if not isinstance(content, dict) or not content or not all(map(_is_declaration, content, content.values())):
         headline = f"{file.name} of an overlay holds lists of text, called {', '.join(_DECLARATIONS)}"
         raise Rejected([error("FT020", headline, help=_HOW_TO_DECLARE).at(Location(str(file), 1))])
@@ -200,7 +200,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _documents(file: Path, root: Path) -> Iterator[tuple[int, Any]]:
-    for position, document in enumerate(yamlio.parse_all(_text(file, root), str(file))):
+    for position, document in enumerate(yamlio.parse_all(_text(file, root), str(file), parts.MOST_OF_SOURCE)):
         if document is None:
             continue
         if problem := _shape_problem(document):

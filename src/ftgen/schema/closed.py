@@ -23,7 +23,7 @@ from msgspec import Struct
 from ftgen import runtime
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.schema import formats
-from ftgen.text import files
+from ftgen.text import files, parts
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -150,7 +150,9 @@ def find(
 def _load(file: Path) -> Schema:
     """Load a schema file; raise `Rejected` with FT019 if it holds no schema, as a user's own may not."""
     try:
-        schema: Schema = json.loads(files.read(file, at_most=files.LARGEST_SOURCE))
+        text = files.read(file, at_most=files.LARGEST_SOURCE)
+        parts.refuse_json(text)
+        schema: Schema = json.loads(text)
         kind_of(schema)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise _no_schema(file, problem) from None

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error
 from ftgen.schema.served import versions
-from ftgen.text import files, yamlio
+from ftgen.text import files, parts, yamlio
 from ftgen.text.paths import Steps, dotted
 from ftgen.validation import Call, Context, Rule, Scope, validate
 from ftgen.validation.engine import NOTHING_KNOWN
@@ -202,7 +202,7 @@ def rules_of(paths: Iterable[Path]) -> SiteRules:
     problems: list[Diagnostic] = []
     for file in paths:
         text = yamlio.read_text(file, at_most=files.LARGEST_SOURCE, within=file.parent)
-        documents = yamlio.documents(text, str(file))
+        documents = yamlio.documents(text, str(file), parts.MOST_OF_SOURCE)
         if are_rules(documents):
             reader = _Reader(documents, str(file))
             found += reader.rules()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -89,8 +90,27 @@ def _merged(base: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+_MOST_VALUES = 20_000
+"""Most values of a composition: a file may be chosen under many keys, and OmegaConf takes long for each value."""
+
+
+def _refuse_many(merged: dict[str, Any]) -> None:
+    """Refuse a composition of more values than anyone writes."""
+    found: deque[Any] = deque([merged])
+    left = _MOST_VALUES
+    while found:
+        value = found.popleft()
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        left -= len(inner)
+        if left < 0:
+            headline = f"the files of the defaults list hold more than {_MOST_VALUES} values together"
+            raise Rejected([error("FT011", headline, help="choose each file once, and leave out what no job needs")])
+        found.extend(inner)
+
+
 def configured(merged: dict[str, Any]) -> DictConfig:
     """Convert the merged files to a DictConfig that refuses unknown keys, except in free mappings."""
+    _refuse_many(merged)
     content = {**{section: {} for section in RUN_SECTIONS}, **merged}
     try:
         config = _dict_config(content)

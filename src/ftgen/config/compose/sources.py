@@ -18,7 +18,7 @@ from ftgen import runtime
 from ftgen.config.catalog import MOST_ENTRIES
 from ftgen.config.compose.entries import HEADERS_WITHIN, Entry, entries, hydras, refuse_malformed, without_hydras
 from ftgen.diagnostics import Location, Rejected, error
-from ftgen.text import files, yamlio
+from ftgen.text import files, parts, yamlio
 
 
 class _Source(ConfigSource):
@@ -54,7 +54,7 @@ class _Source(ConfigSource):
 
     def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, str | None]]:
         text = _text(path, self.folder)
-        value = yamlio.parse(text, str(path))
+        value = yamlio.parse(text, str(path), parts.MOST_OF_SOURCE)
         if not isinstance(value, dict | None):
             raise Rejected(
                 [error("FT003", f"{path.name} must be a mapping of keys to values").at(Location(str(path), 1))]

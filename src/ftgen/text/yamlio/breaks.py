@@ -6,7 +6,6 @@ YAML 1.1 ends a line at a carriage return alone, and at U+0085, U+2028 and U+202
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from typing import Any
 
 import yaml
@@ -20,17 +19,23 @@ def counts_otherwise(text: str) -> bool:
 
 
 class Recount:
-    """Count of a text's lines."""
+    """Count of a text's lines, up to the last mark: marks follow each other, and a text may have millions of lines."""
 
     def __init__(self, text: str) -> None:
-        """Find the ends of lines once."""
-        self._ends = [found.start() for found in re.finditer("\n", text)]
+        """Stand at the start of the text."""
+        self._text = text
+        self._index = self._line = self._start = 0
 
     def mark(self, mark: yaml.Mark) -> yaml.Mark:
         """Return a parser's mark with line and column as editors count them."""
-        line = bisect_left(self._ends, mark.index)
-        start = self._ends[line - 1] + 1 if line else 0
-        return yaml.Mark(mark.name, mark.index, line, mark.index - start, "", 0)
+        index = mark.index
+        first, last = sorted((self._index, index))
+        passed = self._text.count("\n", first, last)
+        if passed:
+            self._line += passed if index == last else -passed
+            self._start = self._text.rfind("\n", 0, index) + 1
+        self._index = index
+        return yaml.Mark(mark.name, index, self._line, index - self._start, "", 0)
 
     def event(self, event: Any) -> Any:
         """Return a parser's event with its marks counted so."""

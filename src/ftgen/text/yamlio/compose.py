@@ -1,12 +1,14 @@
-"""Composer of documents from parser events; refuses deep nesting, duplicate keys and alias bombs."""
+"""Composer of documents from parser events; refuses deep nesting, duplicate keys, too many parts and alias bombs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import yaml
 
+from ftgen.text import parts
 from ftgen.text.yamlio.breaks import Recount, counts_otherwise
 from ftgen.text.yamlio.nodes import Branch, Document, Node, entries, is_merge
 from ftgen.text.yamlio.problems import SYNTAX, location, reject
@@ -15,30 +17,55 @@ from ftgen.text.yamlio.scalars import TAG, Loader, resolve_scalar
 DEEPEST = 100
 TOO_DEEP = f"this YAML holds more than {DEEPEST} levels"
 _MOST_ALIASED = 100_000
+_MOST_PER_CHARACTER = 3  # parts: each `? ` of `? ? ? x` begins, ends, and has an empty value
 _COLLECTIONS = {yaml.MappingStartEvent: f"{TAG}map", yaml.SequenceStartEvent: f"{TAG}seq"}
 _ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 START = yaml.Mark("", 0, 0, 0, "", 0)
 EMPTY = yaml.ScalarEvent(None, None, (True, False), "", START, START)
 
 
-def composed(text: str, file: str) -> Iterator[Document]:
-    """Yield the documents of a text; PyYAML's own composer is not used, as it recurses in C without a limit."""
+def composed(text: str, file: str, most: int = parts.MOST) -> Iterator[Document]:
+    """Yield the documents of a text; PyYAML's own composer is not used, as it recurses in C without a limit.
+
+    Args:
+        text: the text.
+        file: its name in diagnostics.
+        most: most parts of all its documents, which are the parser's events.
+    """
+    if len(text) * _MOST_PER_CHARACTER > most:
+        _refuse_parts(text, file, most)
     events: Iterator[Any] = iter(Loader(text).get_event, None)
     if counts_otherwise(text):
         events = map(Recount(text).event, events)
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
-            composer = _Composer(file)
+            composer = _Composer(file, most)
             root, value = composer.compose(events)
             if value is not None:
                 yield Document(value, root, file, composer.maybe_ambiguous)
 
 
+def _refuse_parts(text: str, file: str, most: int) -> None:
+    """Refuse a text of too many parts: the parser alone takes a tenth of the time, and keeps nothing.
+
+    Where the parser fails before, composing says so, or what it finds above.
+    """
+    try:
+        event: Any = next(islice(iter(Loader(text).get_event, None), most, None), None)
+    except yaml.YAMLError:
+        return
+    if event is not None:
+        mark = Recount(text).mark(event.start_mark) if counts_otherwise(text) else event.start_mark
+        headline = f"this YAML has more than {most} parts: keys, values, and ends of mappings and lists"
+        reject(SYNTAX, headline, location(file, mark), "split it, or name the file that was meant")
+
+
 class _Composer:
     """Composer of one document's nodes and values, which limits the values that aliases expand to."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, most: int) -> None:
         self.file = file
+        self.most_aliased = min(_MOST_ALIASED, most)
         self.anchors: dict[str, Node] = {}
         self.maybe_ambiguous: list[Any] = []
         self.sizes: dict[int, tuple[int, int]] = {}
@@ -98,8 +125,8 @@ class _Composer:
             reject(SYNTAX, f"the alias *{event.anchor} stands inside what it names", where)
         size, height = self._extent(node)
         self.aliased_values += size
-        if self.aliased_values > _MOST_ALIASED:
-            reject(SYNTAX, f"the aliases of this YAML bring more than {_MOST_ALIASED} values", where)
+        if self.aliased_values > self.most_aliased:
+            reject(SYNTAX, f"the aliases of this YAML bring more than {self.most_aliased} values", where)
         self._refuse_depth(len(parents) + height, event)
         return node
 

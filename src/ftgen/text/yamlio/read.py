@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from ftgen.diagnostics import Location
-from ftgen.text import files
+from ftgen.text import files, parts
 from ftgen.text.yamlio.breaks import Recount, counts_otherwise
 from ftgen.text.yamlio.compose import DEEPEST, EMPTY, START, TOO_DEEP, composed
 from ftgen.text.yamlio.nodes import Document
@@ -30,30 +30,35 @@ _REMEDIES = {
 }
 
 
-def parse(text: str, file: str) -> Any:
+def parse(text: str, file: str, most: int = parts.MOST) -> Any:
     """Parse a text of one YAML document to its plain value; an empty text is `None`.
 
     Scalars follow YAML 1.1, except that dates stay text and `1e-4` is a number; aliases become copies.
 
+    Args:
+        text: the text.
+        file: its name in diagnostics.
+        most: most parts that it may have; see `ftgen.text.parts`.
+
     Raises:
         Rejected: with `FT001` at line and column: bad syntax, a duplicate key, a tag of no plain value,
-            unprintable characters, or too many levels or aliased values.
+            unprintable characters, or too many parts, levels or aliased values.
     """
-    return document(text, file).value
+    return document(text, file, most).value
 
 
-def parse_all(text: str, file: str) -> list[Any]:
-    """Parse all documents of a text to plain values, without empty ones; raise like `parse`."""
-    return [each.value for each in documents(text, file)]
+def parse_all(text: str, file: str, most: int = parts.MOST) -> list[Any]:
+    """Parse all documents of a text to plain values, without empty ones; take and raise what `parse` does."""
+    return [each.value for each in documents(text, file, most)]
 
 
-def read(path: Path, file: str = "", *, at_most: int = files.LARGEST) -> Any:
+def read(path: Path, file: str = "", *, at_most: int = files.LARGEST, most: int = parts.MOST) -> Any:
     """Read a file of one document to its plain value; `file` is its name in diagnostics, else the path.
 
     Raises:
         Rejected: with `FT002` if the file cannot be read as UTF-8 text, with `FT001` like `parse`.
     """
-    return parse(read_text(path, file, at_most=at_most), file or str(path))
+    return parse(read_text(path, file, at_most=at_most), file or str(path), most)
 
 
 def read_all(path: Path, file: str = "") -> list[Any]:
@@ -101,10 +106,12 @@ def parse_json(text: object) -> Any:
     """Parse an untrusted JSON text.
 
     Raises:
-        ValueError: if it is no text, no JSON, has a number of thousands of digits or more levels than a manifest may.
+        ValueError: if it is no text, no JSON, has a number of thousands of digits, or more parts or levels than a
+            manifest may.
     """
     if not isinstance(text, (str, bytes)):
         raise ValueError("it is no text")  # noqa: TRY004 - one error type for every defect
+    parts.refuse_json(text)
     try:
         value = json.loads(text)
     except RecursionError:
@@ -119,23 +126,23 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(child, levels - 1) for child in children if isinstance(child, (dict, list)))
 
 
-def document(text: str, file: str = "") -> Document:
-    """Parse a text of one document, with positions; raise like `parse`."""
-    parsed = documents(text, file)
+def document(text: str, file: str = "", most: int = parts.MOST) -> Document:
+    """Parse a text of one document, with positions; take and raise what `parse` does."""
+    parsed = documents(text, file, most)
     if len(parsed) > 1:
         where = location(file, parsed[1].root.start_mark)
         reject(SYNTAX, f"{len(parsed)} YAML documents where one is expected", where, "keep one document")
     return parsed[0] if parsed else Document(None, EMPTY, file)
 
 
-def documents(text: str, file: str = "") -> list[Document]:
-    """Parse all documents of a text, with positions, without empty ones; raise like `parse`."""
+def documents(text: str, file: str = "", most: int = parts.MOST) -> list[Document]:
+    """Parse all documents of a text, with positions, without empty ones; take and raise what `parse` does."""
     if text.startswith("\ufeff"):
         reject(SYNTAX, "the file starts with a byte order mark", Location(file, 1, 1), "save it without one")
     if len(text) > LONGEST_LINE:
         _refuse_long_lines(text, file)
     try:
-        return list(composed(text, file))
+        return list(composed(text, file, most))
     except (yaml.YAMLError, UnicodeEncodeError) as problem:
         # libyaml refuses the same characters, but without a useful message and position.
         _refuse_characters(text, file)
@@ -163,6 +170,12 @@ def _refuse_characters(text: str, file: str) -> None:
 
 
 def _refuse_long_lines(text: str, file: str) -> None:
-    for number, line in enumerate(text.split("\n"), 1):
-        if len(line) > LONGEST_LINE:
-            reject(SYNTAX, f"a line of {len(line)} characters is no configuration", Location(file, number))
+    """Refuse a line that is too long: of such a line half of the length lies somewhere without an end."""
+    half = LONGEST_LINE // 2
+    for start in range(0, len(text), half):
+        if text.find("\n", start, start + half) < 0:
+            first, last = text.rfind("\n", 0, start) + 1, text.find("\n", start)
+            length = (len(text) if last < 0 else last) - first
+            if length > LONGEST_LINE:
+                number = text.count("\n", 0, first) + 1
+                reject(SYNTAX, f"a line of {length} characters is no configuration", Location(file, number))
