@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from pathlib import Path
 
@@ -393,11 +394,11 @@ OWN = {
 AS = "a" * 50
 
 
-def judged(folder, part, value):
+def judged(folder, part, value, defs=None):
     """What is said of a value, as a schema of a clone describes it."""
     file = folder / "example.com" / "thing_v1.json"
-    file.parent.mkdir()
-    file.write_text(schema.dump({**OWN, "properties": {**OWN["properties"], "spec": part}}))
+    file.parent.mkdir(parents=True)
+    file.write_text(schema.dump({**OWN, "properties": {**OWN["properties"], "spec": part}, "$defs": defs or {}}))
     return conform({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {}, "spec": value}, imported=folder)
 
 
@@ -431,10 +432,38 @@ def test_no_pattern_of_a_schema_is_searched_for_by_python(tmp_path, part, value,
     assert [(each.code, each.subject) for each in judged(tmp_path, part, value)] == [(code, subject)]
 
 
-def test_a_schema_that_refers_to_itself_explains_what_it_refuses(tmp_path):
-    [problem] = judged(tmp_path, {"allOf": [{"$ref": "#/properties/spec"}], "type": "integer"}, "x")
-    assert (problem.code, problem.subject) == ("FT303", "spec")
-    assert problem.headline == 'spec does not fit its schema: "x" is not of type "integer"'
+def test_a_long_chain_of_references_is_explained(tmp_path):
+    chain = {f"a{link}": {"$ref": f"#/$defs/a{link + 1}"} for link in range(300)}
+    [problem] = judged(tmp_path, {"$ref": "#/$defs/a0"}, "x", chain | {"a300": {"type": "integer"}})
+    assert (problem.code, problem.subject) == ("FT302", "spec")
+
+
+def doubled(levels):
+    """A schema each of whose parts refers to the next one twice."""
+    refs = [[{"$ref": f"#/$defs/{name}{level + 1}"} for name in "aa"] for level in range(levels)]
+    return {f"a{level}": {"anyOf": two} for level, two in enumerate(refs)} | {f"a{levels}": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("part", "defs", "reason"),
+    [
+        ({"$ref": "#/$defs/a0"}, doubled(40), "its references come to more than 1000000 subschemas"),
+        ({"properties": {"default": {"$ref": "#/$defs/a0"}}}, doubled(40), "its references come to more than"),
+        ({"$ref": "#/$defs/a"}, {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}, "its references come to more than"),
+        ({"allOf": [{"$ref": "#/properties/spec"}]}, {}, "#/properties/spec is no reference to its $defs"),
+        ({"$ref": "#/$defs/a"}, ["a"], "list indices must be integers"),
+        ({"$dynamicRef": "#"}, {}, "$dynamicRef is no reference to its $defs"),
+    ],
+)
+def test_a_schema_whose_references_do_not_end_is_refused(tmp_path, part, defs, reason):
+    with pytest.raises(Rejected, match=re.escape(f"holds no schema of a kind: {reason}")):
+        judged(tmp_path, part, "x", defs)
+
+
+def test_a_schema_may_refer_to_what_it_shares(tmp_path):
+    assert [each.subject for each in judged(tmp_path / "a", {"$ref": "#/$defs/a"}, "x", {"a": False})] == ["spec"]
+    part = {"properties": {"$ref": {"$ref": "#/$defs/a0"}, "b": {"const": {"$ref": "x"}}}}
+    assert [each.code for each in judged(tmp_path, part, {"$ref": "x"}, doubled(5))] == ["FT302"]
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/schema", "file:///etc/hostname"])
@@ -442,4 +471,4 @@ def test_nothing_that_a_schema_refers_to_is_fetched(tmp_path, address):
     with pytest.raises(Rejected) as refusal:
         judged(tmp_path, {"$ref": address}, 1)
     [problem] = refusal.value.diagnostics
-    assert (problem.code, f"{address} lies outside of the schema" in problem.headline) == ("FT019", True)
+    assert (problem.code, f"{address} is no reference to its $defs" in problem.headline) == ("FT019", True)

@@ -154,9 +154,60 @@ def _load(file: Path) -> Schema:
         parts.refuse_json(text)
         schema: Schema = json.loads(text)
         kind_of(schema)
+        if not file.is_relative_to(runtime.schemas_dir()):
+            _refuse_growth(schema)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise _no_schema(file, problem) from None
     return schema
+
+
+_MOST_SUBSCHEMAS = 1_000_000
+"""Most subschemas of a schema with all references followed: more than fifty times those of the largest packaged one."""
+_REFERENCE = "#/$defs/"
+_NAMED = ("$defs", "patternProperties", "properties")
+_DATA = ("const", "default", "enum")
+
+
+def _refuse_growth(schema: Schema) -> None:
+    """Refuse a schema whose references lead back, or double so often that no validator comes to an end.
+
+    Closed schemas refer to what they share, under `$defs`, and to nothing else.
+
+    Raises:
+        ValueError: a reference leads back or elsewhere, or there are too many subschemas.
+    """
+    defs = schema.get("$defs", {})
+    sizes: dict[str, int] = {}
+
+    def size(part: Schema) -> int:
+        found = 1 + sum(map(size, _inner(part)))
+        if isinstance(target := part.get("$ref"), str):
+            found += size_of(target)
+        if found > _MOST_SUBSCHEMAS:
+            raise ValueError(f"its references come to more than {_MOST_SUBSCHEMAS} subschemas")
+        return found
+
+    def size_of(target: str) -> int:
+        name = target.removeprefix(_REFERENCE)
+        if name not in defs or not target.startswith(_REFERENCE):
+            raise ValueError(f"{target} is no reference to its $defs")
+        if name not in sizes:
+            sizes[name] = _MOST_SUBSCHEMAS + 1
+            sizes[name] = size(defs[name]) if isinstance(defs[name], dict) else 1
+        return sizes[name]
+
+    size(schema)
+
+
+def _inner(schema: Schema) -> Iterator[Schema]:
+    """Yield the subschemas that stand in a schema."""
+    for key, value in schema.items():
+        if key in {"$dynamicRef", "$recursiveRef"}:
+            raise ValueError(f"{key} is no reference to its $defs")
+        inner: Iterable[Any] = value if isinstance(value, list) else [value]
+        if key in _NAMED and isinstance(value, dict):
+            inner = value.values()
+        yield from (part for part in inner if isinstance(part, dict) and key not in _DATA)
 
 
 def _no_schema(file: Path, problem: Exception) -> Rejected:

@@ -465,7 +465,7 @@ def _refused(manifest: Mapping[str, Any], closed: Schema, lines: _Lines) -> list
 def _explained(manifest: Mapping[str, Any], closed: Schema, lines: _Lines) -> list[Diagnostic]:
     try:
         problems = list(_explainer()(closed, format_checker=_format_checker()).iter_errors(manifest))
-    except RecursionError:  # a schema of a clone may refer to itself, which the compiled one notices
+    except RecursionError:  # references of a schema may lead further than Python follows
         problems = []
     found = [d for problem in problems for d in _diagnosed(_likeliest(problem), manifest, lines)]
     refusal = None if found else lines.first_refusal(manifest)
