@@ -120,6 +120,24 @@ def test_a_long_chain_of_interpolations_is_one_problem(first: str, links: int, w
     assert "belongs to a chain of too many interpolations" in headline
 
 
+@pytest.mark.parametrize("one", ["${trainer.args.k%d}", "${.k%d}", "${oc.select:trainer.args.k%d}"])
+@pytest.mark.parametrize("both", ["{0}{0}", "['{0}', '{0}']", "{{a: '{0}', b: '{0}'}}"])
+def test_values_that_double_are_one_problem(one: str, both: str, write: Write, reject: Reject) -> None:
+    if both != "{0}{0}":
+        one = one.replace("${.", "${..")  # from within a list or a mapping
+    lines = [f"  k{number}: {both.format(one % (number - 1))}\n" for number in range(1, 60)]
+    write("conf/trainer/ours.yaml", f"defaults: [sft-lora, _self_]\nargs:\n  k0: a\n{''.join(lines)}")
+    ((code, _, headline),) = reject("trainer=ours")
+    assert code == "FT014"
+    assert headline == "the interpolations of the configuration come to more than anyone writes"
+
+
+def test_a_long_text_may_be_named_some_times(write: Write, reject: Reject) -> None:
+    names = [f"  k{number}: ${{trainer.args.long}}\n" for number in range(50)]
+    write("conf/trainer/ours.yaml", f"defaults: [sft-lora, _self_]\nargs:\n  long: {'x' * 10_000}\n{''.join(names)}")
+    assert {code for code, *_ in reject("trainer=ours")} == {"FT201"}
+
+
 def test_of_many_broken_interpolations_some_are_reported(write: Write, reject: Reject) -> None:
     keys = [f"  k{number}: ${{trainer.args.missing}}\n" for number in range(500)]
     write("conf/trainer/ours.yaml", f"defaults: [sft-lora, _self_]\nargs:\n{''.join(keys)}")

@@ -13,9 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import spec
-from ftgen.config.compose.plain import ChainTooLong, NeedsOmegaConf, ReferenceResolver
+from ftgen.config.compose.plain import ChainTooLong, NeedsOmegaConf, ReferenceResolver, Room, TooMuch
 from ftgen.config.compose.problems import significant_line
-from ftgen.config.compose.process import WithHydra, resolvers
+from ftgen.config.compose.process import WithHydra, bounded_interpolations, resolvers
 from ftgen.config.compose.section import dotted_keys, flatten, is_section
 from ftgen.config.trace import EnvironmentRead
 from ftgen.diagnostics import Diagnostic, Rejected, error
@@ -24,6 +24,8 @@ _MISSING_KEY = re.compile(r"Interpolation key '([^']+)' not found")
 _RESOLVER = re.compile(r"Unsupported interpolation type (\S+)")
 _MOST_BROKEN = 100
 """Problems that are reported at once: each is compared with all keys, to suggest one."""
+_SLOW = 2048
+"""Room of an interpolation that OmegaConf resolves, in ten times the time: there may be some thousands."""
 _RAISED = "ValueError raised while resolving interpolation: "
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?([^,{}\s'\"]+)")
 
@@ -44,15 +46,19 @@ def resolve(
     missing = [_missing(key) for key, value in flatten(unresolved) if value == "???"]
     if not missing:
         try:
-            return ReferenceResolver(unresolved).resolved(), ()
+            return ReferenceResolver(unresolved, Room()).resolved(), ()
         except NeedsOmegaConf:
             pass  # OmegaConf resolves every interpolation, in ten times the time
         except ChainTooLong as chain:
             raise Rejected([_too_long(chain.key)]) from None
-    with resolvers(with_hydra) as reads:
+        except TooMuch:
+            raise Rejected([_too_much()]) from None
+    with resolvers(with_hydra) as reads, bounded_interpolations(Room(_SLOW)) as is_beyond:
         try:
             plain = OmegaConf.to_container(config, resolve=True)
-        except (OmegaConfBaseException, ValueError, RecursionError) as failure:
+        except (OmegaConfBaseException, ValueError, RecursionError, TooMuch) as failure:
+            if is_beyond():
+                raise Rejected(refusal(reads) or [_too_much()]) from None
             problems = refusal(reads) or [*missing, *islice(broken_interpolations(config), _MOST_BROKEN)]
             raise Rejected(problems or [error("FT014", significant_line(failure))]) from None
     if problems := refusal(reads) or missing:
@@ -79,6 +85,11 @@ def broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Diag
                 yield _broken(key, text, significant_line(failure), config._get_root())  # type: ignore[arg-type]  # noqa: SLF001
         elif is_section(value):
             yield from broken_interpolations(value, f"{key}.")
+
+
+def _too_much() -> Diagnostic:
+    headline = "the interpolations of the configuration come to more than anyone writes"
+    return error("FT014", headline, help="look for values that name each other again and again: ${a}${a}")
 
 
 def _too_long(key: str) -> Diagnostic:

@@ -22,12 +22,38 @@ class ChainTooLong(Exception):  # noqa: N818 - as above
         super().__init__(key)
 
 
+class TooMuch(Exception):  # noqa: N818 - as above
+    """Interpolations that come to more than anyone writes."""
+
+
+class Room:
+    """Room for what interpolations come to: sixty lines that each name the one before twice come to a trillion."""
+
+    def __init__(self, least: int = 64) -> None:
+        """Start with room for some hundred configurations; each value takes `least` beside its text."""
+        self._left, self._least = _ROOM, least
+
+    def take(self, value: Any) -> None:
+        """Take the room of a value, that of nested ones aside.
+
+        Raises:
+            TooMuch: there is none left.
+        """
+        self._left -= self._least + (len(value) if isinstance(value, (str, list, dict)) else 0)
+        if self._left < 0:
+            raise TooMuch
+
+
+_ROOM = 1 << 23  # characters
+
+
 class ReferenceResolver:
     """Resolver of references to keys by their full names, with the same results as OmegaConf's."""
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: Mapping[str, Any], room: Room) -> None:
         """Look keys up in this unresolved configuration."""
         self.root = root
+        self._room = room
         self._in_progress: dict[str, None] = {}
 
     def resolved(self) -> dict[str, Any]:
@@ -36,6 +62,7 @@ class ReferenceResolver:
         Raises:
             NeedsOmegaConf: if only OmegaConf can resolve it.
             ChainTooLong: of more than some hundred references; OmegaConf follows fewer.
+            TooMuch: they come to more than there is room for.
         """
         try:
             result: dict[str, Any] = self._value(self.root)
@@ -44,6 +71,8 @@ class ReferenceResolver:
         return result
 
     def _value(self, value: Any) -> Any:
+        if self._in_progress:  # what nothing refers to is as long as its file
+            self._room.take(value)
         if isinstance(value, dict):
             return {key: self._value(child) for key, child in value.items()}
         if isinstance(value, list):
@@ -64,6 +93,7 @@ class ReferenceResolver:
         value = self._look_up(key)
         if isinstance(value, (dict, list, float)) or value is None:
             raise NeedsOmegaConf(key)
+        self._room.take(value)
         return str(value)
 
     def _look_up(self, key: str) -> Any:

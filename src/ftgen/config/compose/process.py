@@ -11,10 +11,11 @@ from typing import Any
 import hydra
 from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.base import Node
+from omegaconf.base import Container, Node
 from omegaconf.basecontainer import BaseContainer
 from omegaconf.resolvers import oc
 
+from ftgen.config.compose.plain import Room, TooMuch
 from ftgen.config.trace import EnvironmentRead
 
 HYDRA_VERSION = hydra.__version__
@@ -90,6 +91,33 @@ def resolvers(with_hydra: WithHydra) -> Iterator[list[EnvironmentRead]]:
 
     with _registered({"hydra": lambda path: _hydra_value(config(), path), "oc.env": environment}):
         yield reads
+
+
+@contextmanager
+def bounded_interpolations(room: Room) -> Iterator[Callable[[], bool]]:
+    """Let OmegaConf resolve interpolations as long as there is room for what they come to.
+
+    Yields:
+        a function that returns whether there was not; OmegaConf wraps exceptions.
+    """
+    resolve = Container._resolve_interpolation_from_parse_tree  # noqa: SLF001 - OmegaConf offers no bound
+    beyond = False
+
+    def bounded(container: Container, *args: Any, **options: Any) -> Node | None:
+        nonlocal beyond
+        found = resolve(container, *args, **options)
+        try:
+            room.take(found._value() if isinstance(found, Node) else None)  # noqa: SLF001 - of a container its parts
+        except TooMuch:
+            beyond = True
+            raise
+        return found
+
+    Container._resolve_interpolation_from_parse_tree = bounded  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    try:
+        yield lambda: beyond
+    finally:
+        Container._resolve_interpolation_from_parse_tree = resolve  # type: ignore[method-assign]  # noqa: SLF001
 
 
 @contextmanager
