@@ -102,7 +102,7 @@ def _broken_row(content: Mapping[str, object]) -> str:
     """Return what is wrong with the first row that has another shape."""
     adapters: dict[str, TypeAdapter[Any]] = {"files": TypeAdapter(_Entry), "runs": TypeAdapter(_Issued)}
     for table, adapter in adapters.items():
-        for name, row in mapping(content[table]).items():
+        for name, row in mapping(content.get(table)).items():
             try:
                 _checked(adapter, json.dumps(row).encode())
             except ValueError as problem:
