@@ -51,7 +51,11 @@ def name_limit(spec: Spec) -> int:
 def content_hash(job: Object, target: str) -> str:
     """Return a hash of the immutable part of a job's spec, in hexadecimal digits, for the kind that it will have."""
     covered = immutable(job) if target == "vcjob" else {"target": target, "spec": job.get("spec")}
-    return kube.digest(json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    return kube.digest(_canonical(covered))
+
+
+# `json.dumps` makes an encoder for each call that differs from its defaults.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def immutable(job: Object) -> dict[str, Any]:

@@ -101,4 +101,8 @@ def managed_labels(spec: Spec) -> dict[str, str]:
 
 def json_text(value: Any) -> str:
     """Return a value as JSON text on one line."""
-    return json.dumps(value, ensure_ascii=False)
+    return _encode(value)
+
+
+# `json.dumps` makes an encoder for each call that differs from its defaults.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
