@@ -485,7 +485,9 @@ def test_neither_a_pin_nor_a_comment_repeats_a_secret(
     (file,) = Path("out").rglob("job-*.yaml")
     assert cli.main(["explain", at(file, f"value: {commit}"), *form]) == 0
     assert cli.main(["explain", "hardware", "hardware=ours", *form]) == 0
+    assert cli.main(["groups", "hardware", *form]) == 0
     said = capsys.readouterr()
+    assert "Ours, by http://****" in said.out
     assert "lock of http://****" in said.out
     assert WORD not in said.out + said.err
 

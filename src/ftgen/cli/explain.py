@@ -217,7 +217,7 @@ def _option(group: str, option: str, composer: Composer) -> str:
     file = next((f for f in files if f.is_file()), None)
     if file is None:
         return option
-    return f"{displayed(file, composer.request.directory)}  {credentials.redact(catalog.description(file))}"
+    return f"{displayed(file, composer.request.directory)}  {catalog.description(file)}"
 
 
 def _key_json(explanation: KeyExplanation, documentation: Documentation | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ftgen import runtime
 from ftgen.diagnostics import Rejected
+from ftgen.diagnostics.credentials import redact
 from ftgen.text import files, parts
 from ftgen.text.lines import visible
 
@@ -66,8 +67,8 @@ def subgroups(places: Iterable[Path], parent: str = "") -> list[str]:
 
 
 def description(file: Path) -> str:
-    """Return the first comment of a configuration file that is no header of Hydra's (`# @package`)."""
-    return visible(next(_first_comment(_text(file).splitlines()), ""))
+    """Return the first comment of a configuration file that is no header of Hydra's (`# @package`), without secrets."""
+    return redact(visible(next(_first_comment(_text(file).splitlines()), "")))
 
 
 def packages(places: Sequence[Path], group: str) -> list[str]:

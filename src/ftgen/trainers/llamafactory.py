@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import arguments, sharding
+from ftgen.trainers.quantization import DEQUANTIZED
 
 # Kubernetes expands it from the variable before it in the container's environment, so that the run has the
 # job's name even if the API server generates that.
@@ -122,7 +123,8 @@ def _merged_before(spec: Spec, chosen: Mapping[str, Any]) -> list[str]:
     (`_setup_lora_tuning`, model/adapter.py).
     """
     earlier = [*filter(None, named(chosen.get("adapter_name_or_path")))]
-    keeps_base = spec.model.quantization or any(map(chosen.get, ("quantization_bit", "use_unsloth", "use_kt")))
+    keeps_base = spec.model.quantization not in {None, *DEQUANTIZED}
+    keeps_base = keeps_base or any(map(chosen.get, ("quantization_bit", "use_unsloth", "use_kt")))
     is_mergeable = not keeps_base and sharding.zero_stage(chosen.get("deepspeed")) != sharding.ZERO_3
     return earlier if chosen.get("create_new_adapter") and is_mergeable else earlier[:-1]
 
