@@ -520,3 +520,13 @@ def test_what_several_runs_share_is_told_once_and_what_is_no_manifest_not_at_all
     found = list(diff_runs(EMPTY, {}.get, [*runs, beside]))
 
     assert [change.manifest["kind"] for change in found] == ["Job", "PersistentVolumeClaim", "Job"]
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+@pytest.mark.parametrize("needed", ["a", "ab", ""])
+def test_a_claim_that_another_run_takes_over_stays(order: str, needed: str) -> None:
+    path, claim = "abl/claim.yaml", b"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: models\n"
+    lock = Lock({path: Entry("", "v1 PersistentVolumeClaim training/models", "abl/b", "abl-b", State.ACTIVE)})
+    runs = [Run("abl", f"abl-{one}", f"abl/{one}", {path: claim} if one in needed else {}) for one in order]
+    (change,) = diff_runs(lock, {path: claim}.get, runs)
+    assert change.status is (Status.UNCHANGED if needed else Status.REMOVED)

@@ -146,8 +146,10 @@ def _removed(old: Manifest) -> Change:
 # changes of files
 
 
-def diff_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Run]) -> Iterator[Change]:
+def diff_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Sequence[Run]) -> Iterator[Change]:
     """Yield the changes that rendering `runs` would make to a tree, one run at a time.
+
+    A file that one run gives up and another renders stays.
 
     Args:
         lock: the tree's ownership index.
@@ -158,11 +160,11 @@ def diff_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Ru
     for path, entry in lock.files.items():
         if entry.state is State.ACTIVE and "/*" not in entry.run and _is_manifest(path):
             owned[entry.run].append(path)
-    seen: set[str] = set()
+    kept, seen = {path for run in runs for path in run.files}, set[str]()
     for run in runs:
         rendered = {path: content for path, content in run.files.items() if path not in seen and _is_manifest(path)}
         seen |= rendered.keys()
-        paths = dict.fromkeys([*rendered, *owned[run.identity]])
+        paths = [*rendered, *(path for path in owned[run.identity] if path not in kept)]
         before = {path: content for path in paths if (content := read(path)) is not None}
         yield from _of_files(before, {path: with_commit_of(text, before.get(path)) for path, text in rendered.items()})
 
