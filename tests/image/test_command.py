@@ -210,6 +210,24 @@ def test_a_job_takes_the_image_by_these_words(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
+    "line", ["ARG HF_TOKEN=hf_aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1b", "RUN curl -u ada:Xk29fQpl88zz https://h/x"]
+)
+def test_a_recipe_of_ones_own_holds_no_credential(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("conf").mkdir()
+    common = (runtime.conf_dir() / "image.Dockerfile").read_text(encoding="utf-8")
+    Path("conf/image.Dockerfile").write_text(f"{common}{line}\n", encoding="utf-8")
+    assert cli.main(["image", "-o", "-"]) == 1
+    said = capsys.readouterr()
+    assert "error[FT552]: the recipe holds a credential" in said.err
+    assert line.split("=", maxsplit=1)[0][:12] in said.err
+    assert "3dE5gH7jK9" not in said.out + said.err
+    assert "Xk29fQpl88zz" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
     ("word", "code"),
     [
         ("image.PIP_INDX=x", "FT550"),

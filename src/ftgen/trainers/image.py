@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ftgen import runtime
 from ftgen.diagnostics import Diagnostic, error, warning
-from ftgen.diagnostics.credentials import Kind, find_secrets, is_literal_secret
+from ftgen.diagnostics.credentials import Kind, find_secrets, is_literal_secret, redact
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers.surface import versions
 
@@ -183,6 +183,15 @@ def invalid(values: Mapping[str, str]) -> Iterator[Diagnostic]:
         elif key in _BASES and not _is_pinned(value):
             cure = "write a tag other than latest, or a digest"
             yield error("FT553", f"the base image {value!r} is not pinned", key, value, cure)
+
+
+def credentials_in(dockerfile: str) -> Iterator[Diagnostic]:
+    """Yield an error for each line of a Dockerfile that holds a credential, in an instruction or a comment."""
+    lines = dockerfile.split("\n")
+    secrets = [secret for secret in find_secrets(dockerfile) if secret.kind is not Kind.RANDOM]
+    for number in dict.fromkeys(dockerfile.count("\n", 0, secret.start) for secret in secrets):
+        headline = f"the recipe holds a credential, which would stay in the image's history: {redact(lines[number])}"
+        yield error("FT552", headline, help="take it out, and mount it with RUN --mount=type=secret")
 
 
 def _holds_credential(key: str, value: str) -> bool:

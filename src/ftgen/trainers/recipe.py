@@ -253,6 +253,7 @@ def judge(made: Recipe, values: Mapping[str, str], spec: Spec) -> Iterator[Diagn
     release = image.release(spec.trainer.version) if isinstance(spec.trainer, LlamaFactory) else None
     options = image.invalid(_stated(spec)) if made.packages is not None else ()
     problems = [*options, *image.validate(made.arguments, values, release)]
+    problems = problems or [*image.credentials_in(made.text)]
     yield from (_where_stated(problem, values) for problem in problems)
     if any(problem.severity is Severity.ERROR for problem in problems):
         return
